@@ -1,0 +1,183 @@
+"""Installs, upgrades and downgrades a workspace: Alembic underneath.
+
+The revisions and the preparation are SQL files that are carried in the
+package, so that ``pip install slotwarden`` is enough to migrate.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command, op
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Engine, inspect
+
+from slotwarden.database import create_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+__all__ = ["Roles", "current", "downgrade", "head", "upgrade", "upgrade_sql"]
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Names of the database roles of a workspace.
+
+    They are created where they are missing and the installing role may create
+    roles, and never dropped. A workspace keeps those that it was installed with.
+    """
+
+    owner: str = "slotwarden_owner"
+    app: str = "slotwarden_app"
+    reader: str = "slotwarden_reader"
+    admin: str = "slotwarden_admin"
+
+
+def upgrade(
+    database: Engine | URL | str,
+    *,
+    schema: str = "slotwarden",
+    revision: str = "head",
+    roles: Roles | None = None,
+) -> None:
+    """Install the workspace, or bring it to a later revision, in one transaction.
+
+    Parameters
+    ----------
+    database
+        Engine or URL of the database.
+    schema
+        The workspace's schema; any but ``public``. Created if missing.
+    revision
+        ``head``, a revision, or a step such as ``+1``.
+    roles
+        Names of the roles, for a first installation.
+
+    Raises
+    ------
+    DatabaseUnavailable
+        The database cannot be reached.
+    """
+    with _configured(database, schema, roles) as config:
+        command.upgrade(config, revision)
+
+
+def downgrade(
+    database: Engine | URL | str, *, schema: str = "slotwarden", revision: str
+) -> None:
+    """Take the workspace back to an earlier revision, in one transaction.
+
+    What a later revision added is dropped, with its data; ``base`` drops all
+    of it, but for the schema and the roles.
+    """
+    with _configured(database, schema, None) as config:
+        command.downgrade(config, revision)
+
+
+def current(database: Engine | URL | str, *, schema: str = "slotwarden") -> str | None:
+    """Return the revision of the workspace; ``None``: it is not installed."""
+    with _connected(database) as connection:
+        if not inspect(connection).has_table("alembic_version", schema=schema):
+            return None
+        context = MigrationContext.configure(connection, opts={"version_table_schema": schema})
+        return context.get_current_revision()
+
+
+def head() -> str | None:
+    """Return the latest revision that this version of slotwarden carries."""
+    return ScriptDirectory.from_config(_config("slotwarden", None)).get_current_head()
+
+
+def upgrade_sql(
+    *, schema: str = "slotwarden", revisions: str = "head", roles: Roles | None = None
+) -> str:
+    """Return the upgrade as SQL text, to be run elsewhere.
+
+    Parameters
+    ----------
+    revisions
+        A target, or a range such as ``0001:head``.
+    """
+    config = _config(schema, roles)
+    config.output_buffer = io.StringIO()
+    command.upgrade(config, revisions, sql=True)
+    return config.output_buffer.getvalue()
+
+
+def prepare_sql(schema: str, roles: Roles) -> str:
+    """Return what goes before every migration: settings, then alembic/prepare.sql."""
+    settings = {"schema": schema} | {
+        f"{field.name}_role": name
+        for field, name in zip(fields(roles), astuple(roles), strict=True)
+    }
+    lines = [f"set local slotwarden.{name} = {_literal(to)};" for name, to in settings.items()]
+    return "\n".join([*lines, (_scripts() / "prepare.sql").read_text(encoding="utf-8")])
+
+
+def run_frozen(revision_file: Path, direction: str) -> None:
+    """Run the SQL that is frozen beside a revision: its ``up`` or ``down`` file."""
+    sql = revision_file.parent / "sql" / f"{revision_file.stem}.{direction}.sql"
+    run_sql(op.get_context(), sql.read_text(encoding="utf-8"))
+
+
+def run_sql(context: MigrationContext, sql: str) -> None:
+    """Run, or offline print, a script as it stands: no parameter syntax in it counts."""
+    if context.as_sql:
+        context.impl.static_output(sql)
+    else:
+        assert context.connection is not None
+        context.connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+
+
+def _literal(text: str) -> str:
+    if "\\" in text or "\0" in text:
+        raise ValueError(f"a name of a schema or role has no backslash: {text!r}")
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _scripts() -> Path:
+    package = Path(__file__).parent
+    carried = package / "alembic"
+    return carried if carried.is_dir() else package.parents[1] / "alembic"
+
+
+def _config(schema: str, roles: Roles | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["schema"] = schema
+    config.attributes["roles"] = roles or Roles()
+    return config
+
+
+@contextmanager
+def _connected(database: Engine | URL | str) -> Iterator[Connection]:
+    if isinstance(database, Engine):
+        with database.connect() as connection:
+            yield connection
+        return
+    engine = create_engine(database)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _configured(
+    database: Engine | URL | str, schema: str, roles: Roles | None
+) -> Iterator[Config]:
+    config = _config(schema, roles)
+    with _connected(database) as connection:
+        config.attributes["connection"] = connection
+        yield config

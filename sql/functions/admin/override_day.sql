@@ -1,0 +1,51 @@
+-- override_day: sets the maximum of one day of a limit. It may be lower than
+-- what is booked: nothing is lost, nothing new is accepted.
+--
+--   p_limit  the limit
+--   p_day    day in the limit's zone
+--   p_max    units on that day; null takes the override back
+--
+-- Returns the day.
+-- SQLSTATEs: SWARG, 55P03 after 5 s of waiting, 40001.
+-- Locks: the limit (for share), then the day.
+create function override_day(p_limit text, p_day date, p_max integer)
+returns limit_day
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+as $$
+declare
+  v_deadline timestamptz := lock_deadline();
+  v_day limit_day;
+begin
+  if not exists (select from daily_limit as l where l.limit_id = p_limit) then
+    perform raise_refusal(
+      invalid_argument('p_limit', format('there is no daily limit %L', left(p_limit, 200)))
+    );
+  end if;
+  if p_day is null or not isfinite(p_day) or p_day < '0001-01-01' or p_day > '9999-12-31' then
+    perform raise_refusal(invalid_argument('p_day', 'a day lies in the years 1 to 9999'));
+  end if;
+  perform raise_refusal(max_units_refusal(p_max));
+
+  perform lock_days(array[row(p_limit, null, p_day, 0)::charge], v_deadline);
+  update limit_day as d
+  set
+    max_units = coalesce(p_max, d.max_units),
+    overridden = p_max is not null
+  where d.limit_id = p_limit
+    and d.day = p_day
+    and (d.overridden or p_max is not null)
+    and (d.overridden, d.max_units) is distinct from (true, p_max)
+  returning d.* into v_day;
+  if not found then
+    select d.* into v_day from limit_day as d where d.limit_id = p_limit and d.day = p_day;
+  end if;
+  return v_day;
+end;
+$$;
+
+comment on function override_day(text, date, integer) is
+  'Sets the maximum of one day, or (null) takes it back, and returns the day. Errors: SWARG 55P03 40001. Locks: the day.';

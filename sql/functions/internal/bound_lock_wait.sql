@@ -1,0 +1,28 @@
+-- lock_timeout bounds one wait; a call has several. Before each, what is left
+-- of the budget becomes the timeout; the SET clause of the calling function
+-- puts the session's own back. A null deadline (a direct write) leaves the
+-- session's setting alone.
+create function bound_lock_wait(p_deadline timestamptz)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_left_ms numeric;
+begin
+  if p_deadline is null or p_deadline = 'infinity' then
+    return;
+  end if;
+  v_left_ms := extract(epoch from p_deadline - clock_timestamp()) * 1000;
+  if v_left_ms < 1 then
+    raise exception 'canceling statement due to lock timeout'
+      using errcode = 'lock_not_available',
+        hint = 'Another transaction holds the lock of the day; try again.';
+  end if;
+  perform set_config('lock_timeout', floor(v_left_ms)::text, true);
+end;
+$$;
+
+comment on function bound_lock_wait(timestamptz) is
+  'Lets the next lock wait no longer than the deadline; past it, 55P03.';

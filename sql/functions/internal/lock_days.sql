@@ -1,0 +1,60 @@
+-- The one place that locks days. Order of locks, everywhere in slotwarden:
+--
+--   1. daily_limit rows, for share, by limit_id: only when a day is missing,
+--      so that a maximum that is being changed is waited for;
+--   2. missing limit_day rows, created by (day, limit_id);
+--   3. limit_day rows, for update, by (day, limit_id);
+--   4. the reservation's row, and the keys of its unique indexes.
+--
+-- Whoever holds a lock waits only for later ones, so calls do not deadlock
+-- among themselves. What is read under the lock must be read by a later
+-- statement: one that locks and reads at once reads the state before its wait.
+create function lock_days(p_charges charge[], p_deadline timestamptz)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_charge charge;
+  v_previous charge;
+  v_missing charge[] := '{}';
+  v_limit_id text;
+begin
+  foreach v_charge in array p_charges loop
+    assert v_previous.day is null
+      or (v_previous.day, v_previous.limit_id) <= (v_charge.day, v_charge.limit_id),
+      'charges are locked in the order of day and limit';
+    v_previous := v_charge;
+    if not exists (
+      select from limit_day as d
+      where d.limit_id = v_charge.limit_id and d.day = v_charge.day
+    ) then
+      v_missing := v_missing || v_charge;
+    end if;
+  end loop;
+  if cardinality(v_missing) > 0 then
+    for v_limit_id in
+      select distinct m.limit_id from unnest(v_missing) as m order by m.limit_id
+    loop
+      perform bound_lock_wait(p_deadline);
+      perform from daily_limit as l where l.limit_id = v_limit_id for share;
+    end loop;
+    foreach v_charge in array v_missing loop
+      perform bound_lock_wait(p_deadline);
+      insert into limit_day (limit_id, day)
+      values (v_charge.limit_id, v_charge.day)
+      on conflict do nothing;
+    end loop;
+  end if;
+  foreach v_charge in array p_charges loop
+    perform bound_lock_wait(p_deadline);
+    perform from limit_day as d
+    where d.limit_id = v_charge.limit_id and d.day = v_charge.day
+    for update;
+  end loop;
+end;
+$$;
+
+comment on function lock_days(charge[], timestamptz) is
+  'Locks the days of the charges (ordered by day and limit), creating those that are missing; 55P03 past the deadline.';

@@ -1,0 +1,57 @@
+-- Applies today's rules to one reservation, under the locks of its days. What
+-- would pass a maximum is left as it is and said.
+create function recharge_reservation(p_reservation_id bigint)
+returns usage_change[]
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_reservation reservation;
+  v_charges charge[];
+  v_held charge[];
+  v_refusal refusal;
+begin
+  select r.* into v_reservation
+  from reservation as r
+  where r.reservation_id = p_reservation_id
+  for update;
+  v_charges := reservation_charges(v_reservation, as_recharged(v_reservation));
+  if cardinality(v_charges) = 0 then
+    return '{}';
+  end if;
+  v_held := array(
+    select h from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
+  );
+  v_refusal := limit_refusal(v_charges);
+  if v_refusal.code is null then
+    update reservation as r
+    set charged_at = clock_now()
+    where r.reservation_id = p_reservation_id;
+  end if;
+  return array(
+    select row(
+      p_reservation_id,
+      c.limit_id,
+      c.day,
+      case
+        when v_refusal.code is not null then 'refused'
+        when c.units > 0 then 'charge'
+        else 'release'
+      end,
+      held.units,
+      held.units + case when v_refusal.code is null then c.units else 0 end,
+      coalesce(v_refusal.message, format('the reservation is %s', v_reservation.upload_status))
+    )::usage_change
+    from unnest(v_charges) as c
+    cross join lateral (
+      select coalesce(sum(h.units), 0)::integer as units
+      from unnest(v_held) as h
+      where h.limit_id = c.limit_id and h.day = c.day
+    ) as held
+  );
+end;
+$$;
+
+comment on function recharge_reservation(bigint) is
+  'Applies today''s rules to a reservation; returns what changed, or refused where a maximum is reached.';

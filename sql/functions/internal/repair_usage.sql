@@ -1,0 +1,85 @@
+-- The work of recalculate_usage. All days are locked first, in their order;
+-- days are recounted before reservations are charged on them.
+create function repair_usage(
+  p_from date,
+  p_to date,
+  p_recharge boolean,
+  p_deadline timestamptz
+)
+returns usage_change[]
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_days charge[];
+  v_ids bigint[];
+  v_id bigint;
+  v_day charge;
+  v_before integer;
+  v_after integer;
+  v_changes usage_change[] := '{}';
+begin
+  v_days := array(
+    select distinct row(u.limit_id, null, u.day, 0)::charge
+    from usage_drift as u
+    where u.day between p_from and p_to
+      and (
+        u.kind in ('balance', 'maximum')
+        or u.kind = 'held' and not exists (
+          select from reservation as r where r.reservation_id = u.reservation_id
+        )
+      )
+  );
+  v_ids := array(
+    select r.reservation_id
+    from reservation as r
+    where r.local_date between p_from and p_to
+      and (
+        r.reservation_id in (select u.reservation_id from usage_drift as u)
+        or p_recharge
+          and r.upload_status = 'scheduled'
+          and r.scheduled_publish_time > clock_now()
+      )
+    order by r.scheduled_publish_time, r.reservation_id
+  );
+  perform lock_days(
+    sorted_charges(v_days || array(
+      select c
+      from reservation as r
+      cross join lateral (
+        select h from charges_held(r.reservation_id, r.attempt) as h
+        union all
+        select f
+        from charges_for(
+          r.channel_id, r.video_type, r.scheduled_publish_time,
+          (as_recharged(r)).upload_time
+        ) as f
+      ) as affected (c)
+      where r.reservation_id = any (v_ids)
+    )),
+    p_deadline
+  );
+
+  foreach v_day in array v_days loop
+    v_before := (usage_of(v_day.limit_id, v_day.day)).used_units;
+    update limit_day as d
+    set day = d.day
+    where d.limit_id = v_day.limit_id and d.day = v_day.day;
+    v_after := (usage_of(v_day.limit_id, v_day.day)).used_units;
+    v_changes := v_changes || row(
+      null, v_day.limit_id, v_day.day, 'recount', v_before, v_after,
+      'the balance is the sum of the entries'
+    )::usage_change;
+  end loop;
+
+  foreach v_id in array v_ids loop
+    perform bound_lock_wait(p_deadline);
+    v_changes := v_changes || recharge_reservation(v_id);
+  end loop;
+  return v_changes;
+end;
+$$;
+
+comment on function repair_usage(date, date, boolean, timestamptz) is
+  'Recounts, repairs and re-charges a span of days; returns what it changed; 55P03, 40001.';

@@ -1,0 +1,29 @@
+-- PostgreSQL accepts more as a zone than there are zones: 'FOO+3' is a POSIX
+-- rule without daylight saving time. Only names of the zone database will do.
+create function require_zone(p_zone text)
+returns void
+language plpgsql
+stable
+set search_path from current
+as $$
+begin
+  if not exists (select from pg_timezone_names as z where z.name = p_zone) then
+    raise exception 'unknown time zone %', quote_literal(p_zone)
+      using errcode = 'SWARG',
+        detail = jsonb_build_object('parameter', 'p_time_zone', 'value', p_zone),
+        hint = coalesce(
+          (
+            select format('Did you mean %L?', z.name)
+            from pg_timezone_names as z
+            where lower(z.name) = lower(p_zone)
+            order by z.name
+            limit 1
+          ),
+          'select name from pg_timezone_names lists the zones, such as Asia/Seoul.'
+        );
+  end if;
+end;
+$$;
+
+comment on function require_zone(text) is
+  'Refuses (SWARG) a time zone that is not in pg_timezone_names.';

@@ -1,0 +1,80 @@
+-- Everything that can speak against a slot at this moment, in the order in
+-- which it is told. Asked twice by each booking: before the locks, where what
+-- is committed may already be certain, and under them.
+create function slot_refusal(
+  p_channel channel,
+  p_publish_time timestamptz,
+  p_video text,
+  p_charges charge[],
+  p_moving bigint default null
+)
+returns refusal
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_now timestamptz := clock_now();
+  v_refusal refusal;
+  v_holder reservation;
+begin
+  if p_publish_time <= v_now then
+    return row(
+      'SWPST',
+      format('%s is in the past', local_text(p_publish_time, p_channel.time_zone)),
+      jsonb_build_object('publish_time', utc_text(p_publish_time), 'now', utc_text(v_now))
+    )::refusal;
+  end if;
+
+  v_refusal := blackout_refusal(p_channel.channel_id, p_publish_time);
+  if v_refusal.code is not null then
+    return v_refusal;
+  end if;
+
+  if p_video is not null then
+    select r.* into v_holder
+    from reservation as r
+    where r.channel_id = p_channel.channel_id
+      and r.video_path = p_video
+      and r.upload_status in ('scheduled', 'uploading', 'completed')
+      and r.reservation_id is distinct from p_moving;
+    if found then
+      return row(
+        'SWDUP',
+        format('video %L is booked already, for %s',
+          p_video, local_text(v_holder.scheduled_publish_time, p_channel.time_zone)),
+        jsonb_build_object(
+          'channel', p_channel.channel_id,
+          'video', p_video,
+          'reservation_id', v_holder.reservation_id,
+          'publish_time', utc_text(v_holder.scheduled_publish_time)
+        )
+      )::refusal;
+    end if;
+  end if;
+
+  select r.* into v_holder
+  from reservation as r
+  where r.channel_id = p_channel.channel_id
+    and r.scheduled_publish_time = p_publish_time
+    and r.upload_status in ('scheduled', 'uploading', 'completed')
+    and r.reservation_id is distinct from p_moving;
+  if found then
+    return row(
+      'SWTKN',
+      format('slot %s of channel %L is taken',
+        local_text(p_publish_time, p_channel.time_zone), p_channel.channel_id),
+      jsonb_build_object(
+        'channel', p_channel.channel_id,
+        'publish_time', utc_text(p_publish_time),
+        'reservation_id', v_holder.reservation_id
+      )
+    )::refusal;
+  end if;
+
+  return limit_refusal(p_charges);
+end;
+$$;
+
+comment on function slot_refusal(channel, timestamptz, text, charge[], bigint) is
+  'The first of SWPST, SWBLK, SWDUP, SWTKN, SWLIM that speaks against a slot; else null. p_moving: a reservation that is about to leave its own slot.';

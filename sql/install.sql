@@ -1,0 +1,126 @@
+-- Installs slotwarden with psql alone:
+--
+--   psql -v schema=slotwarden -f sql/install.sql
+--
+-- Variables, all optional: schema; owner, app, reader, admin (names of roles,
+-- which are created where they are missing). No superuser is needed: CREATE on
+-- the database, and CREATEROLE or roles that exist already. "slotwarden db
+-- upgrade" gives the same database, and upgrades this one later.
+\set ON_ERROR_STOP on
+\if :{?schema} \else \set schema slotwarden \endif
+\if :{?owner} \else \set owner slotwarden_owner \endif
+\if :{?app} \else \set app slotwarden_app \endif
+\if :{?reader} \else \set reader slotwarden_reader \endif
+\if :{?admin} \else \set admin slotwarden_admin \endif
+
+begin;
+set local slotwarden.schema = :'schema';
+set local slotwarden.owner_role = :'owner';
+set local slotwarden.app_role = :'app';
+set local slotwarden.reader_role = :'reader';
+set local slotwarden.admin_role = :'admin';
+\ir ../alembic/prepare.sql
+
+create table alembic_version (
+  version_num varchar(32) not null,
+  constraint alembic_version_pkc primary key (version_num)
+);
+
+\ir functions/internal/clock_now.sql
+\ir functions/internal/caller_role.sql
+
+\ir tables/channel.sql
+\ir tables/posting_time.sql
+\ir tables/video_type.sql
+\ir tables/daily_limit.sql
+\ir tables/charge_rule.sql
+\ir tables/reservation.sql
+\ir tables/limit_day.sql
+\ir tables/usage_ledger.sql
+\ir tables/request.sql
+\ir tables/blackout.sql
+\ir tables/import_conflict.sql
+\ir tables/workspace_role.sql
+\ir types.sql
+
+\ir functions/internal/invalid_argument.sql
+\ir functions/internal/unknown_channel.sql
+\ir functions/internal/raise_refusal.sql
+\ir functions/internal/require_channel.sql
+\ir functions/internal/require_reservation.sql
+\ir functions/internal/name_refusal.sql
+\ir functions/internal/max_units_refusal.sql
+\ir functions/internal/upload_lead_refusal.sql
+\ir functions/internal/publish_time_refusal.sql
+\ir functions/internal/local_time_refusal.sql
+\ir functions/internal/local_instant.sql
+\ir functions/internal/around_clock_gap.sql
+\ir functions/internal/clock_gap_refusal.sql
+\ir functions/internal/require_zone.sql
+\ir functions/internal/day_start.sql
+\ir functions/internal/upload_time_for.sql
+\ir functions/internal/utc_text.sql
+\ir functions/internal/local_text.sql
+\ir functions/internal/charges_for.sql
+\ir functions/internal/charges_held.sql
+\ir functions/internal/net_charges.sql
+\ir functions/internal/sorted_charges.sql
+\ir functions/internal/usage_of.sql
+\ir functions/internal/blackout_refusal.sql
+\ir functions/internal/limit_refusal.sql
+\ir functions/internal/slot_refusal.sql
+\ir functions/internal/argument_refusal.sql
+\ir functions/internal/status_refusal.sql
+\ir functions/internal/version_refusal.sql
+\ir functions/internal/lock_deadline.sql
+\ir functions/internal/bound_lock_wait.sql
+\ir functions/internal/lock_days.sql
+\ir functions/internal/raise_ledger_conflict.sql
+\ir functions/internal/post_charges.sql
+\ir functions/internal/post_balance.sql
+\ir functions/internal/check_reservation_slot.sql
+\ir functions/internal/lock_reservation.sql
+\ir functions/internal/is_settled.sql
+\ir functions/internal/replay.sql
+\ir functions/internal/book.sql
+\ir functions/internal/book_local.sql
+\ir functions/internal/free_slots.sql
+\ir functions/internal/next_step.sql
+\ir functions/internal/own_limit_name.sql
+
+\ir triggers/refuse_write.sql
+\ir triggers/reservation.sql
+\ir triggers/usage_ledger.sql
+\ir triggers/limit_day.sql
+\ir triggers/daily_limit.sql
+\ir triggers/channel.sql
+\ir triggers/charge_rule.sql
+
+\ir views/daily_usage.sql
+\ir views/usage_drift.sql
+
+\ir functions/booking/reserve_slot.sql
+\ir functions/booking/reserve_slot_at.sql
+\ir functions/booking/try_reserve_slot.sql
+\ir functions/booking/cancel_reservation.sql
+
+\ir functions/reading/daily_status.sql
+\ir functions/reading/calendar.sql
+
+\ir functions/internal/as_recharged.sql
+\ir functions/internal/recharge_reservation.sql
+\ir functions/internal/repair_usage.sql
+\ir functions/admin/create_channel.sql
+\ir functions/admin/set_channel.sql
+\ir functions/admin/add_video_type.sql
+\ir functions/admin/set_daily_limit.sql
+\ir functions/admin/override_day.sql
+\ir functions/admin/set_charge.sql
+\ir functions/admin/recalculate_usage.sql
+
+\ir defaults.sql
+\ir roles.sql
+
+insert into alembic_version (version_num)
+values ('0001');
+commit;

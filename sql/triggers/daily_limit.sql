@@ -1,0 +1,99 @@
+-- A limit that counts in its channels' zone has one day only while all of them
+-- share a zone. The touch takes the limit's row for writing at every isolation
+-- level, so of two changes that each look fine alone, one waits or gets 40001.
+create function check_shared_zone(p_limit_id text)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_zones text;
+begin
+  update daily_limit set warn_percent = warn_percent where limit_id = p_limit_id;
+  select string_agg(distinct quote_literal(c.time_zone), ', ') into v_zones
+  from daily_limit as l
+  join charge_rule as r on r.limit_id = l.limit_id
+  join channel as c on c.channel_id = r.channel_id
+  where l.limit_id = p_limit_id and l.time_zone is null
+  having count(distinct c.time_zone) > 1;
+  if found then
+    raise exception 'limit % counts in its channels'' zone, but they are in several: %',
+      quote_literal(p_limit_id), v_zones
+      using errcode = 'SWARG',
+        detail = jsonb_build_object('parameter', 'p_limit', 'limit', p_limit_id),
+        hint = 'Give the limit a zone of its own with set_daily_limit(..., p_time_zone => ...).';
+  end if;
+end;
+$$;
+
+comment on function check_shared_zone(text) is
+  'Refuses (SWARG) a limit without a zone that channels of several zones charge; locks the limit.';
+
+create function check_daily_limit_zone()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+begin
+  if tg_op = 'INSERT' or new.time_zone is distinct from old.time_zone then
+    if new.time_zone is not null then
+      perform require_zone(new.time_zone);
+    end if;
+    perform check_shared_zone(new.limit_id);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function check_daily_limit_zone() is
+  'Trigger: refuses (SWARG) an unknown zone, or none where channels of several zones charge.';
+
+create trigger daily_limit_check_zone
+after insert or update of time_zone on daily_limit
+for each row
+execute function check_daily_limit_zone();
+
+comment on trigger daily_limit_check_zone on daily_limit is
+  'A limit has one day, in a zone that exists.';
+
+-- A new maximum reaches the days that exist already, from today on; what is
+-- past stays as it was. A transaction with an old snapshot would miss days
+-- that were created since, hence READ COMMITTED.
+create function apply_maximum()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+declare
+  v_today date := (clock_now() at time zone coalesce(new.time_zone, 'Etc/GMT+12'))::date;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'a daily limit is changed at READ COMMITTED only'
+      using errcode = 'active_sql_transaction',
+        hint = 'begin isolation level read committed;';
+  end if;
+  perform from limit_day as d
+  where d.limit_id = new.limit_id and d.day >= v_today and not d.overridden
+  order by d.day
+  for update;
+  update limit_day
+  set max_units = new.max_units
+  where limit_id = new.limit_id and day >= v_today and not overridden;
+  return null;
+end;
+$$;
+
+comment on function apply_maximum() is
+  'Trigger: hands a new maximum to the days from today on; 25001 above READ COMMITTED.';
+
+create trigger daily_limit_apply_maximum
+after update of max_units on daily_limit
+for each row
+when (new.max_units <> old.max_units)
+execute function apply_maximum();
+
+comment on trigger daily_limit_apply_maximum on daily_limit is
+  'Days that are not overridden follow their limit.';
