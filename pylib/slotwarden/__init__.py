@@ -1,0 +1,87 @@
+"""slotwarden books publish slots inside PostgreSQL: no slot twice, no day over its limit.
+
+`Scheduler` has a method for each SQL function; it returns the records of
+`slotwarden.models` and raises the exceptions of `slotwarden.errors`.
+"""
+
+from .database import create_engine, normalise_url
+from .errors import translate_error, translated_errors
+from .exceptions import (
+    BlackedOut,
+    BookingRefused,
+    DailyLimitReached,
+    DatabaseUnavailable,
+    IllegalTransition,
+    InvalidArgument,
+    LockTimeout,
+    NonexistentLocalTime,
+    NoSlotAvailable,
+    OutcomeUnknown,
+    QuotaExhausted,
+    RequestKeyReused,
+    ReservationNotFound,
+    SlotInPast,
+    SlotTaken,
+    SlotwardenError,
+    StaleVersion,
+    TransactionConflict,
+    UnknownChannel,
+    UnknownVideoType,
+    VideoAlreadyBooked,
+)
+from .models import (
+    CalendarEntry,
+    Channel,
+    ChargeRule,
+    CountedAt,
+    DailyLimit,
+    DailyStatus,
+    LimitDay,
+    Reservation,
+    ReservationOutcome,
+    UploadStatus,
+    UsageChange,
+    VideoType,
+)
+from .scheduler import Scheduler
+
+__all__ = [
+    "BlackedOut",
+    "BookingRefused",
+    "CalendarEntry",
+    "Channel",
+    "ChargeRule",
+    "CountedAt",
+    "DailyLimit",
+    "DailyLimitReached",
+    "DailyStatus",
+    "DatabaseUnavailable",
+    "IllegalTransition",
+    "InvalidArgument",
+    "LimitDay",
+    "LockTimeout",
+    "NoSlotAvailable",
+    "NonexistentLocalTime",
+    "OutcomeUnknown",
+    "QuotaExhausted",
+    "RequestKeyReused",
+    "Reservation",
+    "ReservationNotFound",
+    "ReservationOutcome",
+    "Scheduler",
+    "SlotInPast",
+    "SlotTaken",
+    "SlotwardenError",
+    "StaleVersion",
+    "TransactionConflict",
+    "UnknownChannel",
+    "UnknownVideoType",
+    "UploadStatus",
+    "UsageChange",
+    "VideoAlreadyBooked",
+    "VideoType",
+    "create_engine",
+    "normalise_url",
+    "translate_error",
+    "translated_errors",
+]

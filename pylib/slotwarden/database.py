@@ -1,0 +1,128 @@
+"""Database addresses as people write them, and engines that suit slotwarden."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from urllib.parse import unquote
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from .exceptions import InvalidArgument
+
+DRIVERS = ("psycopg2", "psycopg")
+"""The drivers whose error reports `slotwarden.errors` can read."""
+
+# PostgreSQL cuts longer names off, in bytes.
+_LONGEST_NAME = 63
+
+_HINT = "Write it as postgresql://user@host:5432/database."
+
+# Seconds, unless the name says otherwise. A network that swallows packets must
+# become an error: keepalives cover a wait for the answer, tcp_user_timeout
+# (milliseconds) a request that is never acknowledged. The client encoding is
+# told at connect, so that titles survive a server that defaults to SQL_ASCII.
+_CONNECT_DEFAULTS: dict[str, str | int] = {
+    "client_encoding": "utf8",
+    "connect_timeout": 10,
+    "fallback_application_name": "slotwarden",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+_ENVIRONMENT = {"client_encoding": "PGCLIENTENCODING", "connect_timeout": "PGCONNECT_TIMEOUT"}
+
+
+def quote_identifier(name: str) -> str:
+    """Quote a schema's or other name for SQL, whatever characters it has.
+
+    Raises
+    ------
+    InvalidArgument
+        SWARG: empty, with a NUL, or longer than the 63 bytes that PostgreSQL
+        would cut it to.
+    """
+    if not name or "\0" in name or len(name.encode(errors="replace")) > _LONGEST_NAME:
+        raise InvalidArgument(f"not a name that PostgreSQL can have: {name!r}")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def normalise_url(url: str | URL) -> URL:
+    """Read a database address so that SQLAlchemy 2.0 and 2.1 open it alike.
+
+    ``postgres://``, ``postgresql://`` and ``postgresql+psycopg2://`` mean
+    psycopg2; ``postgresql+psycopg://`` is left as it is. The query and the
+    host are kept; a Unix socket may be given as ``?host=/directory`` or,
+    as libpq has it, as ``//%2Fdirectory/database``.
+
+    Raises
+    ------
+    InvalidArgument
+        SWARG: not an address, another database system, or another driver. The
+        message holds no password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise InvalidArgument("the database URL cannot be read", hint=_HINT) from error
+    system, _, driver = parsed.drivername.partition("+")
+    if system not in ("postgres", "postgresql"):
+        raise InvalidArgument(f"{system} is not PostgreSQL", hint=_HINT)
+    if (driver or "psycopg2") not in DRIVERS:
+        raise InvalidArgument(
+            f"slotwarden cannot work through the driver {driver}",
+            hint=f"Supported are {' and '.join(DRIVERS)}.",
+        )
+    parsed = parsed.set(drivername=f"postgresql+{driver or 'psycopg2'}")
+    if parsed.host is not None and parsed.host.lower().startswith("%2f"):
+        socket = {"host": unquote(parsed.host)}
+        if parsed.port is not None:
+            socket["port"] = str(parsed.port)
+        parsed = URL.create(
+            parsed.drivername,
+            parsed.username,
+            parsed.password,
+            database=parsed.database,
+            query={**parsed.query, **socket},
+        )
+    return parsed
+
+
+def create_engine(
+    url: str | URL, *, connect_args: Mapping[str, object] | None = None, **options: object
+) -> Engine:
+    """Make an engine for slotwarden's calls.
+
+    Connecting gives up after 10 s, a silent network after about a minute;
+    the sessions are named ``slotwarden``. What the URL, ``PGCONNECT_TIMEOUT``,
+    ``PGCLIENTENCODING``, ``PGAPPNAME`` or ``connect_args`` say comes first.
+    Errors show the parameters of their statement; pass
+    ``hide_parameters=True`` where titles of videos must not reach a log.
+
+    Parameters
+    ----------
+    url : str or URL
+        As in `normalise_url`.
+    connect_args : mapping, optional
+        Parameters of libpq.
+    **options
+        Passed to `sqlalchemy.create_engine`.
+
+    Raises
+    ------
+    InvalidArgument
+        SWARG, as in `normalise_url`. Nothing is connected to yet.
+    """
+    address = normalise_url(url)
+    defaults = {
+        name: value
+        for name, value in _CONNECT_DEFAULTS.items()
+        if name not in address.query and _ENVIRONMENT.get(name, "") not in os.environ
+    }
+    if address.get_driver_name() == "psycopg2":
+        # Saves each new connection three round trips; no result is an hstore.
+        options.setdefault("use_native_hstore", False)
+    return sa.create_engine(address, connect_args={**defaults, **(connect_args or {})}, **options)

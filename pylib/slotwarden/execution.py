@@ -1,0 +1,237 @@
+"""How a call reaches the database: one statement, on whose connection, how often."""
+
+from __future__ import annotations
+
+import random
+import selectors
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import URL, Connection, Engine, RowMapping
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.sql.elements import TextClause
+
+from .arguments import as_integer, check_arguments
+from .database import DRIVERS, create_engine, quote_identifier
+from .errors import translate_error
+from .exceptions import (
+    DatabaseUnavailable,
+    InvalidArgument,
+    OutcomeUnknown,
+    TransactionConflict,
+)
+
+Target = Engine | Connection | Session | scoped_session[Session] | URL | str
+"""What a scheduler can work through."""
+
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.5
+_MOST_DISCARDED = 100
+
+_UNKNOWN_WITH_KEY = "Repeat the call with the same request_key; that settles it."
+_UNKNOWN_WITHOUT_KEY = (
+    "See whether it was carried out before repeating it; a request_key makes that safe."
+)
+
+
+class Executor:
+    """Calls functions of one workspace, through an engine or inside a caller's transaction.
+
+    Through an engine a call is one statement that commits by itself, and so
+    one round trip; conflicts are repeated. Inside a transaction it is one
+    statement and nothing else: no commit, no rollback, no repetition.
+    """
+
+    def __init__(self, target: Target, *, schema: str, retries: int) -> None:
+        if as_integer("retries", retries) < 0:
+            raise InvalidArgument("retries must be 0 or more", detail={"parameter": "retries"})
+        self.schema = schema
+        self.retries = retries
+        self._owned: Engine | None = None
+        if isinstance(target, str | URL):
+            target = self._owned = create_engine(target)
+        if isinstance(target, Engine | Connection):
+            _require_supported(target)
+        elif not isinstance(target, Session | scoped_session):
+            raise TypeError(
+                "slotwarden works through an Engine, a Connection, a Session or a URL,"
+                f" not {type(target).__name__}"
+            )
+        self._target = target
+        # A colon would begin a parameter of text().
+        self._prefix = quote_identifier(schema).replace(":", r"\:") + "."
+        self._statements: dict[str, TextClause] = {}
+
+    def close(self) -> None:
+        """Close the connections of an engine made from a URL; leave a caller's alone."""
+        if self._owned is not None:
+            self._owned.dispose()
+
+    def call(
+        self,
+        function: str,
+        columns: Sequence[str],
+        arguments: Mapping[str, object],
+        *,
+        changes: bool,
+    ) -> Sequence[RowMapping]:
+        """Call a function of the workspace and give its rows.
+
+        Parameters
+        ----------
+        function : str
+            Its name, without the schema.
+        columns : sequence of str
+            What to select; always the same for a function. A column that the
+            installed schema lacks fails before anything takes effect.
+        arguments : mapping
+            Values by parameter name without ``p_``; always the same names for
+            a function.
+        changes : bool
+            Whether it may change anything; if not, losing the connection
+            leaves nothing in doubt.
+        """
+        values = check_arguments(arguments)
+        statement = self._statements.get(function)
+        if statement is None:
+            statement = self._statements[function] = self._statement(function, columns, values)
+        try:
+            if isinstance(self._target, Engine):
+                return self._repeated(self._target, statement, values, changes=changes)
+            return self._joined(self._target, statement, values, changes=changes)
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(
+                f"a text does not fit the connection's encoding, {error.encoding}",
+                hint="Connect with client_encoding=utf8.",
+            ) from error
+        except OutcomeUnknown as lost:
+            # Only here is it known what was asked, and with which key.
+            key = values.get("p_request_key")
+            raise OutcomeUnknown(
+                lost.message,
+                detail={"function": function, "request_key": key},
+                hint=_UNKNOWN_WITHOUT_KEY if key is None else _UNKNOWN_WITH_KEY,
+                sqlstate=lost.sqlstate,
+            ) from lost.__cause__
+
+    def _statement(
+        self, function: str, columns: Sequence[str], parameters: Iterable[str]
+    ) -> TextClause:
+        named = ", ".join(f"{name} => :{name}" for name in parameters)
+        selected = ", ".join(columns)
+        # All names are this package's own, the schema is quoted; values are bound.
+        return text(f"select {selected} from {self._prefix}{function}({named}) as result")  # noqa: S608
+
+    def _joined(
+        self,
+        target: Connection | Session | scoped_session[Session],
+        statement: TextClause,
+        values: dict[str, Any],
+        *,
+        changes: bool,
+    ) -> Sequence[RowMapping]:
+        with self._translated(commits=False):
+            if isinstance(target, Connection):
+                connection = target
+            else:
+                connection = target.connection()
+                _require_supported(connection)
+            # The caller may have put the connection into autocommit.
+            commits = changes and bool(_driver_connection(connection).autocommit)
+        with self._translated(commits=commits):
+            return connection.execute(statement, values).mappings().all()
+
+    def _repeated(
+        self, engine: Engine, statement: TextClause, values: dict[str, Any], *, changes: bool
+    ) -> Sequence[RowMapping]:
+        for attempt in range(self.retries):
+            try:
+                return self._autocommitted(engine, statement, values, changes=changes)
+            except TransactionConflict:
+                # Random, so that those who collided do not meet again.
+                longest = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE)
+                time.sleep(random.uniform(0, longest))  # noqa: S311
+        return self._autocommitted(engine, statement, values, changes=changes)
+
+    def _autocommitted(
+        self, engine: Engine, statement: TextClause, values: dict[str, Any], *, changes: bool
+    ) -> Sequence[RowMapping]:
+        with self._translated(commits=False):
+            connection = _live_connection(engine)
+        with connection, _autocommit(connection), self._translated(commits=changes):
+            return connection.execute(statement, values).mappings().all()
+
+    @contextmanager
+    def _translated(self, *, commits: bool) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            translated = translate_error(error, schema=self.schema, commits=commits)
+            if translated is None:
+                raise
+            raise translated from error
+
+
+def _require_supported(target: Engine | Connection) -> None:
+    if target.dialect.name != "postgresql" or target.dialect.driver not in DRIVERS:
+        raise InvalidArgument(
+            f"slotwarden cannot work through {target.dialect.name}+{target.dialect.driver}",
+            hint="Make the engine with slotwarden.create_engine, or with a"
+            " postgresql+psycopg2:// URL.",
+        )
+
+
+def _driver_connection(connection: Connection) -> DBAPIConnection:
+    driver_connection = connection.connection.dbapi_connection
+    if driver_connection is None:
+        raise DatabaseUnavailable("the connection was lost before")
+    return driver_connection
+
+
+def _live_connection(engine: Engine) -> Connection:
+    """Take a connection that the server has not closed while it lay in the pool.
+
+    Sent over a dead connection, a booking would have an unknown outcome though
+    nobody received it. Looking costs no round trip.
+    """
+    for _ in range(_MOST_DISCARDED):
+        connection = engine.connect()
+        if not _is_dead(_driver_connection(connection)):
+            return connection
+        connection.invalidate()
+        connection.close()
+    return engine.connect()
+
+
+def _is_dead(driver_connection: DBAPIConnection) -> bool:
+    if driver_connection.closed:
+        return True
+    with selectors.DefaultSelector() as selector:
+        selector.register(driver_connection.fileno(), selectors.EVENT_READ)
+        # A server that waits for a statement sends nothing, so anything there
+        # to read is its farewell. (Or a notification: then a connection is
+        # opened for nothing.)
+        return bool(selector.select(0))
+
+
+@contextmanager
+def _autocommit(connection: Connection) -> Iterator[None]:
+    """Let the one statement commit by itself, with nothing sent before or after it.
+
+    SQLAlchemy's own isolation level AUTOCOMMIT sends a SET, which is a round
+    trip and changes the session, each time that a pooled connection is used.
+    """
+    driver_connection = _driver_connection(connection)
+    before = driver_connection.autocommit
+    if not before:
+        driver_connection.autocommit = True
+    try:
+        yield
+    finally:
+        if not before and not driver_connection.closed:
+            driver_connection.autocommit = False
