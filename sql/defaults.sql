@@ -23,3 +23,9 @@ values
   ('default', 'final', 'api_units', 1600),
   ('default', 'short', 'short', 1),
   ('default', 'short', 'api_units', 1600);
+
+-- The roles that prepare.sql has found or made.
+insert into workspace_role (purpose, role_name)
+select p.purpose, current_setting(format('slotwarden.%s_role', p.purpose))
+from unnest(array['owner', 'app', 'reader', 'admin']) as p (purpose)
+where current_setting(format('slotwarden.%s_role', p.purpose)) <> '';

@@ -40,6 +40,7 @@ create table alembic_version (
 \ir tables/request.sql
 \ir tables/blackout.sql
 \ir tables/import_conflict.sql
+\ir tables/external_usage.sql
 \ir tables/workspace_role.sql
 \ir types.sql
 
@@ -52,7 +53,9 @@ create table alembic_version (
 \ir functions/internal/max_units_refusal.sql
 \ir functions/internal/upload_lead_refusal.sql
 \ir functions/internal/publish_time_refusal.sql
+\ir functions/internal/day_refusal.sql
 \ir functions/internal/local_time_refusal.sql
+\ir functions/internal/limit_name_refusal.sql
 \ir functions/internal/local_instant.sql
 \ir functions/internal/around_clock_gap.sql
 \ir functions/internal/clock_gap_refusal.sql
@@ -95,17 +98,53 @@ create table alembic_version (
 \ir triggers/daily_limit.sql
 \ir triggers/channel.sql
 \ir triggers/charge_rule.sql
+\ir triggers/external_usage.sql
 
 \ir views/daily_usage.sql
 \ir views/usage_drift.sql
+\ir views/lock_waits.sql
+
+\ir functions/internal/percent_used.sql
+\ir functions/internal/channel_usage.sql
 
 \ir functions/booking/reserve_slot.sql
 \ir functions/booking/reserve_slot_at.sql
 \ir functions/booking/try_reserve_slot.sql
 \ir functions/booking/cancel_reservation.sql
 
+\ir functions/internal/horizon_refusal.sql
+\ir functions/internal/book_next.sql
+\ir functions/internal/move_step.sql
+\ir functions/internal/move_reservation.sql
+\ir functions/internal/lease_refusal.sql
+\ir functions/internal/start_charges.sql
+\ir functions/internal/begin_attempt.sql
+\ir functions/internal/is_due.sql
+\ir functions/internal/due_uploads.sql
+\ir functions/internal/token_refusal.sql
+\ir functions/internal/dead_token_refusal.sql
+\ir functions/internal/parsed_instant.sql
+\ir functions/internal/parsed_local_time.sql
+\ir functions/internal/booking_wish_of.sql
+\ir functions/internal/book_wish.sql
+\ir functions/internal/limit_today.sql
+\ir functions/booking/reserve_next_slot.sql
+\ir functions/booking/reserve_slots.sql
+\ir functions/booking/reschedule_reservation.sql
+\ir functions/booking/lock_day.sql
+
+\ir functions/uploads/start_upload.sql
+\ir functions/uploads/claim_due_uploads.sql
+\ir functions/uploads/complete_upload.sql
+\ir functions/uploads/fail_upload.sql
+\ir functions/uploads/retry_upload.sql
+\ir functions/uploads/record_usage.sql
+
 \ir functions/reading/daily_status.sql
 \ir functions/reading/calendar.sql
+\ir functions/reading/available_slots.sql
+\ir functions/reading/usage_history.sql
+\ir functions/reading/quota_warnings.sql
 
 \ir functions/internal/as_recharged.sql
 \ir functions/internal/recharge_reservation.sql
@@ -116,11 +155,15 @@ create table alembic_version (
 \ir functions/admin/set_daily_limit.sql
 \ir functions/admin/override_day.sql
 \ir functions/admin/set_charge.sql
+\ir functions/admin/set_posting_times.sql
+\ir functions/admin/add_blackout.sql
+\ir functions/admin/remove_blackout.sql
+\ir functions/admin/apply_quota_profile.sql
 \ir functions/admin/recalculate_usage.sql
 
 \ir defaults.sql
 \ir roles.sql
 
 insert into alembic_version (version_num)
-values ('0001');
+values ('0002');
 commit;

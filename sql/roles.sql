@@ -7,11 +7,24 @@ declare
     'reserve_slot(date, text, time, text, text, text)',
     'reserve_slot_at(timestamptz, text, text, text, text)',
     'try_reserve_slot(date, text, time, text, text, text)',
-    'cancel_reservation(bigint, integer)'
+    'reserve_next_slot(text, date, integer, text, text, boolean, text)',
+    'reserve_slots(jsonb, boolean)',
+    'cancel_reservation(bigint, integer)',
+    'reschedule_reservation(bigint, date, time, integer, text)',
+    'lock_day(date, text)',
+    'start_upload(bigint, interval)',
+    'complete_upload(bigint, uuid, text)',
+    'fail_upload(bigint, uuid, text)',
+    'retry_upload(bigint, date, time, integer, text)',
+    'claim_due_uploads(integer, interval, text)',
+    'record_usage(text, integer, date, text)'
   ];
   v_reading text[] := array[
     'daily_status(date, text)',
-    'calendar(date, integer, text)'
+    'calendar(date, integer, text)',
+    'available_slots(text, date, integer, text, integer)',
+    'usage_history(date, date, text, text)',
+    'quota_warnings(date, integer, text, numeric)'
   ];
   v_admin text[] := array[
     'create_channel(text, text, interval, text[], text)',
@@ -20,18 +33,17 @@ declare
     'set_daily_limit(text, integer, text, text, integer)',
     'override_day(text, date, integer)',
     'set_charge(text, text, integer, text)',
+    'set_posting_times(time[], text, integer)',
+    'add_blackout(timestamptz, timestamptz, text, text)',
+    'remove_blackout(bigint)',
+    'apply_quota_profile(text, text, text)',
     'recalculate_usage(date, date, boolean, boolean)'
   ];
-  v_views text[] := array['daily_usage', 'usage_drift'];
+  v_views text[] := array['daily_usage', 'usage_drift', 'lock_waits'];
   v_granted record;
   v_object text;
 begin
   execute format('revoke all on all functions in schema %I from public', current_schema());
-
-  insert into workspace_role (purpose, role_name)
-  select p.purpose, current_setting(format('slotwarden.%s_role', p.purpose))
-  from unnest(array['owner', 'app', 'reader', 'admin']) as p (purpose)
-  where current_setting(format('slotwarden.%s_role', p.purpose)) <> '';
 
   for v_granted in
     select

@@ -58,3 +58,27 @@ comment on type booking is
   'What came of a wish to book: a refusal, or else the reservation.';
 comment on column booking.refusal is 'Why it was refused; null: it was not.';
 comment on column booking.reservation is 'The reservation.';
+
+create type booking_wish as (
+  item integer,
+  channel_id text,
+  video_type text,
+  video_path text,
+  request_key text,
+  arguments jsonb,
+  local_time timestamp,
+  publish_time timestamptz,
+  refusal refusal
+);
+
+comment on type booking_wish is 'One item of a batch, as reserve_slots read it.';
+comment on column booking_wish.item is 'Its place in the batch, from 1.';
+comment on column booking_wish.channel_id is 'The channel.';
+comment on column booking_wish.video_type is 'The video type.';
+comment on column booking_wish.video_path is 'The video.';
+comment on column booking_wish.request_key is 'Its key.';
+comment on column booking_wish.arguments is 'The item without its key.';
+comment on column booking_wish.local_time is
+  'The local time that it asked for; null: it asked for an instant.';
+comment on column booking_wish.publish_time is 'The instant that this means.';
+comment on column booking_wish.refusal is 'What is wrong with the item; null: nothing.';

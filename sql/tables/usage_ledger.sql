@@ -19,7 +19,7 @@ create table usage_ledger (
     check (units <= 0 or used_units <= max_units),
   constraint usage_ledger_reason_valid
     check (reason in ('reserve', 'reschedule', 'cancel', 'start', 'claim',
-      'fail', 'retry', 'maximum', 'recalculate', 'delete'))
+      'fail', 'retry', 'maximum', 'recalculate', 'delete', 'external'))
 );
 
 create index usage_ledger_reservation_idx

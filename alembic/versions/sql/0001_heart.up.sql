@@ -359,7 +359,7 @@ create table usage_ledger (
     check (units <= 0 or used_units <= max_units),
   constraint usage_ledger_reason_valid
     check (reason in ('reserve', 'reschedule', 'cancel', 'start', 'claim',
-      'fail', 'retry', 'maximum', 'recalculate', 'delete'))
+      'fail', 'retry', 'maximum', 'recalculate', 'delete', 'external'))
 );
 
 create index usage_ledger_reservation_idx
@@ -774,6 +774,18 @@ end;
 comment on function publish_time_refusal(timestamptz) is
   'SWARG, if the instant cannot be a slot; else null.';
 
+create function day_refusal(p_parameter text, p_day date)
+returns refusal
+language sql
+immutable
+return case
+  when p_day is null or not isfinite(p_day) or p_day < '0001-01-03' or p_day > '9999-12-29'
+    then invalid_argument(p_parameter, 'a day lies in the years 1 to 9999')
+end;
+
+comment on function day_refusal(text, date) is
+  'SWARG, if this is no day that can be counted on; else null.';
+
 -- A date and a time that can be a slot on some wall clock.
 create function local_time_refusal(p_date date, p_time time)
 returns refusal
@@ -781,8 +793,7 @@ language sql
 immutable
 return case
   when p_date is null then invalid_argument('p_date', 'a date is needed')
-  when not isfinite(p_date) or p_date < '0001-01-03' or p_date > '9999-12-29'
-    then invalid_argument('p_date', 'a date lies in the years 1 to 9999')
+  when (day_refusal('p_date', p_date)).code is not null then day_refusal('p_date', p_date)
   when p_time is null then invalid_argument('p_time', 'a time is needed')
   when p_time = '24:00'
     then invalid_argument('p_time', 'a time lies between 00:00 and 23:59; 24:00 is 00:00 of the next day')
@@ -792,6 +803,23 @@ end;
 
 comment on function local_time_refusal(date, time) is
   'SWARG, if the date and time cannot be a slot; else null.';
+
+create function limit_name_refusal(p_limit text)
+returns refusal
+language plpgsql
+stable
+set search_path from current
+as $$
+begin
+  if exists (select from daily_limit as l where l.limit_id = p_limit) then
+    return null;
+  end if;
+  return invalid_argument('p_limit', format('there is no daily limit %L', left(p_limit, 200)));
+end;
+$$;
+
+comment on function limit_name_refusal(text) is
+  'SWARG, if there is no such limit; else null.';
 
 -- Turns a wall clock's reading into an instant. A zone can give a reading no
 -- instant (the clock skips it) or two (it is set back); PostgreSQL's own
@@ -2766,6 +2794,70 @@ comment on column usage_drift.expected_units is
 comment on column usage_drift.found_units is 'What stands there.';
 comment on column usage_drift.detail is 'What is wrong, for a person.';
 
+create function percent_used(p_used_units integer, p_max_units integer)
+returns numeric
+language sql
+immutable
+return round(
+  case when p_max_units > 0 then 100.0 * p_used_units / p_max_units else 100 end, 1
+);
+
+comment on function percent_used(integer, integer) is
+  'Share of a maximum in percent; a maximum of 0 is used up.';
+
+-- The limits that a channel charges, on one day or some days after today: what
+-- daily_status, lock_day and quota_warnings show.
+create function channel_usage(p_channel channel, p_day date, p_days_ahead integer)
+returns table (
+  limit_id text,
+  counted_at text,
+  time_zone text,
+  day date,
+  used_units integer,
+  max_units integer,
+  remaining_units integer,
+  used_percent numeric,
+  overridden boolean,
+  version integer,
+  resets_at timestamptz
+)
+language plpgsql
+stable
+set search_path from current
+as $$
+begin
+  return query
+  select
+    l.limit_id,
+    l.counted_at,
+    zone.name,
+    asked.day,
+    usage.used_units,
+    usage.max_units,
+    greatest(usage.max_units - usage.used_units, 0),
+    percent_used(usage.used_units, usage.max_units),
+    coalesce(d.overridden, false),
+    usage.version,
+    day_start(asked.day + 1, zone.name)
+  from daily_limit as l
+  cross join lateral (
+    select coalesce(l.time_zone, p_channel.time_zone) as name
+  ) as zone
+  cross join lateral (
+    select coalesce(p_day, (clock_now() at time zone zone.name)::date) + p_days_ahead as day
+  ) as asked
+  cross join lateral usage_of(l.limit_id, asked.day) as usage
+  left join limit_day as d on d.limit_id = l.limit_id and d.day = asked.day
+  where l.limit_id in (
+    select r.limit_id from charge_rule as r where r.channel_id = p_channel.channel_id
+  )
+  order by l.counted_at, l.limit_id;
+end;
+$$;
+
+comment on function channel_usage(channel, date, integer) is
+  'Used and maximum of each limit of a channel on a day (null: today, in each limit''s zone) or some days after it.';
+
 -- reserve_slot: books exactly one local time of a channel.
 --
 -- Takes the locks of the days that the booking charges, checks every limit and
@@ -2997,48 +3089,10 @@ as $$
 declare
   v_channel channel := require_channel(p_channel);
 begin
-  if p_day < '0001-01-01' or p_day > '9999-12-30' then
-    perform raise_refusal(invalid_argument('p_day', 'a day lies in the years 1 to 9999'));
+  if p_day is not null then
+    perform raise_refusal(day_refusal('p_day', p_day));
   end if;
-  return query
-  select
-    l.limit_id,
-    l.counted_at,
-    zone.name,
-    today.day,
-    coalesce(latest.used_units, 0),
-    coalesce(d.max_units, l.max_units),
-    greatest(coalesce(d.max_units, l.max_units) - coalesce(latest.used_units, 0), 0),
-    round(
-      case
-        when coalesce(d.max_units, l.max_units) > 0
-          then 100.0 * coalesce(latest.used_units, 0) / coalesce(d.max_units, l.max_units)
-        else 100
-      end,
-      1
-    ),
-    coalesce(d.overridden, false),
-    coalesce(latest.version, 0),
-    day_start(today.day + 1, zone.name)
-  from daily_limit as l
-  cross join lateral (
-    select coalesce(l.time_zone, v_channel.time_zone) as name
-  ) as zone
-  cross join lateral (
-    select coalesce(p_day, (clock_now() at time zone zone.name)::date) as day
-  ) as today
-  left join limit_day as d on d.limit_id = l.limit_id and d.day = today.day
-  left join lateral (
-    select e.used_units, e.version
-    from usage_ledger as e
-    where e.limit_id = l.limit_id and e.day = today.day
-    order by e.version desc
-    limit 1
-  ) as latest on true
-  where l.limit_id in (
-    select r.limit_id from charge_rule as r where r.channel_id = v_channel.channel_id
-  )
-  order by l.counted_at, l.limit_id;
+  return query select u.* from channel_usage(v_channel, p_day, 0) as u;
 end;
 $$;
 
@@ -3085,9 +3139,8 @@ begin
   if p_days is null or p_days not between 1 and 3660 then
     perform raise_refusal(invalid_argument('p_days', 'a calendar shows 1 to 3660 days'));
   end if;
-  if v_from < '0001-01-03' or v_from > date '9999-12-29' - p_days then
-    perform raise_refusal(invalid_argument('p_from', 'a day lies in the years 1 to 9999'));
-  end if;
+  perform raise_refusal(day_refusal('p_from', v_from));
+  perform raise_refusal(day_refusal('p_from', v_from + p_days));
   return query
   select
     (r.scheduled_publish_time at time zone v_channel.time_zone)::date,
@@ -3549,12 +3602,9 @@ begin
     warn_percent = coalesce(p_warn_percent, l.warn_percent)
   where l.limit_id = p_limit
   returning l.* into v_limit;
-  if not found then
-    perform raise_refusal(
-      invalid_argument('p_limit', format('there is no daily limit %L', p_limit)),
-      'Give p_max and p_counted_at to create it.'
-    );
-  end if;
+  perform raise_refusal(
+    limit_name_refusal(p_limit), 'Give p_max and p_counted_at to create it.'
+  );
   return v_limit;
 end;
 $$;
@@ -3584,14 +3634,8 @@ declare
   v_deadline timestamptz := lock_deadline();
   v_day limit_day;
 begin
-  if not exists (select from daily_limit as l where l.limit_id = p_limit) then
-    perform raise_refusal(
-      invalid_argument('p_limit', format('there is no daily limit %L', left(p_limit, 200)))
-    );
-  end if;
-  if p_day is null or not isfinite(p_day) or p_day < '0001-01-01' or p_day > '9999-12-31' then
-    perform raise_refusal(invalid_argument('p_day', 'a day lies in the years 1 to 9999'));
-  end if;
+  perform raise_refusal(limit_name_refusal(p_limit));
+  perform raise_refusal(day_refusal('p_day', p_day));
   perform raise_refusal(max_units_refusal(p_max));
 
   perform lock_days(array[row(p_limit, null, p_day, 0)::charge], v_deadline);
@@ -3647,12 +3691,7 @@ begin
     );
   end if;
   perform raise_refusal(v_refusal, next_step(v_refusal.code, p_channel, p_type, null));
-  if not exists (select from daily_limit as l where l.limit_id = p_limit) then
-    perform raise_refusal(
-      invalid_argument('p_limit', format('there is no daily limit %L', left(p_limit, 200))),
-      'set_daily_limit creates a limit.'
-    );
-  end if;
+  perform raise_refusal(limit_name_refusal(p_limit), 'set_daily_limit creates a limit.');
 
   if p_units = 0 then
     delete from charge_rule as r
@@ -3768,6 +3807,12 @@ values
   ('default', 'short', 'short', 1),
   ('default', 'short', 'api_units', 1600);
 
+-- The roles that prepare.sql has found or made.
+insert into workspace_role (purpose, role_name)
+select p.purpose, current_setting(format('slotwarden.%s_role', p.purpose))
+from unnest(array['owner', 'app', 'reader', 'admin']) as p (purpose)
+where current_setting(format('slotwarden.%s_role', p.purpose)) <> '';
+
 -- Who may do what. Nobody but the owner has rights on tables; the functions of
 -- the API run with the owner's. PostgreSQL lets everybody execute a new
 -- function, so that is taken back first, in the creating transaction.
@@ -3797,11 +3842,6 @@ declare
   v_object text;
 begin
   execute format('revoke all on all functions in schema %I from public', current_schema());
-
-  insert into workspace_role (purpose, role_name)
-  select p.purpose, current_setting(format('slotwarden.%s_role', p.purpose))
-  from unnest(array['owner', 'app', 'reader', 'admin']) as p (purpose)
-  where current_setting(format('slotwarden.%s_role', p.purpose)) <> '';
 
   for v_granted in
     select

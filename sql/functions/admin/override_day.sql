@@ -20,14 +20,8 @@ declare
   v_deadline timestamptz := lock_deadline();
   v_day limit_day;
 begin
-  if not exists (select from daily_limit as l where l.limit_id = p_limit) then
-    perform raise_refusal(
-      invalid_argument('p_limit', format('there is no daily limit %L', left(p_limit, 200)))
-    );
-  end if;
-  if p_day is null or not isfinite(p_day) or p_day < '0001-01-01' or p_day > '9999-12-31' then
-    perform raise_refusal(invalid_argument('p_day', 'a day lies in the years 1 to 9999'));
-  end if;
+  perform raise_refusal(limit_name_refusal(p_limit));
+  perform raise_refusal(day_refusal('p_day', p_day));
   perform raise_refusal(max_units_refusal(p_max));
 
   perform lock_days(array[row(p_limit, null, p_day, 0)::charge], v_deadline);

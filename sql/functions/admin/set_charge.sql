@@ -31,12 +31,7 @@ begin
     );
   end if;
   perform raise_refusal(v_refusal, next_step(v_refusal.code, p_channel, p_type, null));
-  if not exists (select from daily_limit as l where l.limit_id = p_limit) then
-    perform raise_refusal(
-      invalid_argument('p_limit', format('there is no daily limit %L', left(p_limit, 200))),
-      'set_daily_limit creates a limit.'
-    );
-  end if;
+  perform raise_refusal(limit_name_refusal(p_limit), 'set_daily_limit creates a limit.');
 
   if p_units = 0 then
     delete from charge_rule as r

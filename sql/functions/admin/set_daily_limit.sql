@@ -67,12 +67,9 @@ begin
     warn_percent = coalesce(p_warn_percent, l.warn_percent)
   where l.limit_id = p_limit
   returning l.* into v_limit;
-  if not found then
-    perform raise_refusal(
-      invalid_argument('p_limit', format('there is no daily limit %L', p_limit)),
-      'Give p_max and p_counted_at to create it.'
-    );
-  end if;
+  perform raise_refusal(
+    limit_name_refusal(p_limit), 'Give p_max and p_counted_at to create it.'
+  );
   return v_limit;
 end;
 $$;

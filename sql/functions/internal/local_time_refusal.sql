@@ -5,8 +5,7 @@ language sql
 immutable
 return case
   when p_date is null then invalid_argument('p_date', 'a date is needed')
-  when not isfinite(p_date) or p_date < '0001-01-03' or p_date > '9999-12-29'
-    then invalid_argument('p_date', 'a date lies in the years 1 to 9999')
+  when (day_refusal('p_date', p_date)).code is not null then day_refusal('p_date', p_date)
   when p_time is null then invalid_argument('p_time', 'a time is needed')
   when p_time = '24:00'
     then invalid_argument('p_time', 'a time lies between 00:00 and 23:59; 24:00 is 00:00 of the next day')

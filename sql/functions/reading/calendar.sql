@@ -38,9 +38,8 @@ begin
   if p_days is null or p_days not between 1 and 3660 then
     perform raise_refusal(invalid_argument('p_days', 'a calendar shows 1 to 3660 days'));
   end if;
-  if v_from < '0001-01-03' or v_from > date '9999-12-29' - p_days then
-    perform raise_refusal(invalid_argument('p_from', 'a day lies in the years 1 to 9999'));
-  end if;
+  perform raise_refusal(day_refusal('p_from', v_from));
+  perform raise_refusal(day_refusal('p_from', v_from + p_days));
   return query
   select
     (r.scheduled_publish_time at time zone v_channel.time_zone)::date,

@@ -36,48 +36,10 @@ as $$
 declare
   v_channel channel := require_channel(p_channel);
 begin
-  if p_day < '0001-01-01' or p_day > '9999-12-30' then
-    perform raise_refusal(invalid_argument('p_day', 'a day lies in the years 1 to 9999'));
+  if p_day is not null then
+    perform raise_refusal(day_refusal('p_day', p_day));
   end if;
-  return query
-  select
-    l.limit_id,
-    l.counted_at,
-    zone.name,
-    today.day,
-    coalesce(latest.used_units, 0),
-    coalesce(d.max_units, l.max_units),
-    greatest(coalesce(d.max_units, l.max_units) - coalesce(latest.used_units, 0), 0),
-    round(
-      case
-        when coalesce(d.max_units, l.max_units) > 0
-          then 100.0 * coalesce(latest.used_units, 0) / coalesce(d.max_units, l.max_units)
-        else 100
-      end,
-      1
-    ),
-    coalesce(d.overridden, false),
-    coalesce(latest.version, 0),
-    day_start(today.day + 1, zone.name)
-  from daily_limit as l
-  cross join lateral (
-    select coalesce(l.time_zone, v_channel.time_zone) as name
-  ) as zone
-  cross join lateral (
-    select coalesce(p_day, (clock_now() at time zone zone.name)::date) as day
-  ) as today
-  left join limit_day as d on d.limit_id = l.limit_id and d.day = today.day
-  left join lateral (
-    select e.used_units, e.version
-    from usage_ledger as e
-    where e.limit_id = l.limit_id and e.day = today.day
-    order by e.version desc
-    limit 1
-  ) as latest on true
-  where l.limit_id in (
-    select r.limit_id from charge_rule as r where r.channel_id = v_channel.channel_id
-  )
-  order by l.counted_at, l.limit_id;
+  return query select u.* from channel_usage(v_channel, p_day, 0) as u;
 end;
 $$;
 

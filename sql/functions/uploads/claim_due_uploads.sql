@@ -1,0 +1,87 @@
+-- claim_due_uploads: gives a worker the next uploads that are due: scheduled
+-- ones whose upload time has come, and those whose worker let its lease run
+-- out (a new attempt, charged again; the old token is dead). Rows that another
+-- worker is claiming are skipped. What does not fit into its day stays where
+-- it is, for a later call.
+--
+--   p_count    how many at most, 1 to 1000
+--   p_lease    how long the worker may take
+--   p_channel  only this channel's; null: any
+--
+-- Returns the reservations, each with its lease_token, in order of upload time.
+-- SQLSTATEs: SWARG SWCHN, 55P03 after 5 s of waiting, 40P01.
+-- Locks: limit_day rows that charges move between (none within the day), then
+-- the reservations that it returns.
+create function claim_due_uploads(
+  p_count integer default 1,
+  p_lease interval default '15 minutes',
+  p_channel text default null
+)
+returns setof reservation
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+as $$
+declare
+  v_deadline timestamptz := lock_deadline();
+  v_seen bigint[] := '{}';
+  v_round bigint[];
+  v_id bigint;
+  v_locked charge[];
+  v_charges charge[];
+  v_reservation reservation;
+  v_claimed integer := 0;
+begin
+  if p_count is null or p_count not between 1 and 1000 then
+    perform raise_refusal(invalid_argument('p_count', 'one can claim 1 to 1000 uploads'));
+  end if;
+  if p_lease is null then
+    perform raise_refusal(invalid_argument('p_lease', 'a lease is needed'));
+  end if;
+  perform raise_refusal(lease_refusal(p_lease));
+  if p_channel is not null then
+    perform require_channel(p_channel);
+  end if;
+
+  while v_claimed < p_count loop
+    v_round := due_uploads(p_channel, v_seen, p_count - v_claimed);
+    exit when cardinality(v_round) = 0;
+    v_seen := v_seen || v_round;
+    -- Days come before reservations in the order of locks, so only the first
+    -- round may wait for days; later ones take what needs no others.
+    if v_locked is null then
+      v_locked := array(
+        select c
+        from reservation as r
+        cross join unnest(start_charges(r)) as c
+        where r.reservation_id = any (v_round)
+        order by c.day, c.limit_id
+      );
+      perform lock_days(v_locked, v_deadline);
+    end if;
+    foreach v_id in array v_round loop
+      select r.* into v_reservation
+      from reservation as r
+      where r.reservation_id = v_id and is_due(r)
+      for update skip locked;
+      continue when not found;
+      v_charges := start_charges(v_reservation);
+      continue when exists (
+        select from unnest(v_charges) as c
+        where not exists (
+          select from unnest(v_locked) as l
+          where l.limit_id = c.limit_id and l.day = c.day
+        )
+      );
+      continue when (limit_refusal(v_charges)).code is not null;
+      v_claimed := v_claimed + 1;
+      return next begin_attempt(v_reservation, p_lease);
+    end loop;
+  end loop;
+end;
+$$;
+
+comment on function claim_due_uploads(integer, interval, text) is
+  'Gives a worker the next due uploads, skipping those that another claims; returns them with their lease_token. Errors: SWARG SWCHN 55P03 40P01. Locks: limit_day rows that charges move between, then the reservations.';
