@@ -71,9 +71,10 @@ begin
     else new.attempt = old.attempt
   end
   and (not v_moved or new.upload_status = 'scheduled')
-  and (new.upload_time = old.upload_time or new.upload_status = 'scheduled' or v_started)
-  and (new.reservation_id, new.channel_id, new.created_at, new.created_by)
-    is not distinct from (old.reservation_id, old.channel_id, old.created_at, old.created_by);
+  and (v_started or new.upload_time = old.upload_time)
+  and (new.reservation_id, new.channel_id, new.local_date, new.time_zone)
+    is not distinct from (old.reservation_id, old.channel_id, old.local_date, old.time_zone)
+  and (new.created_at, new.created_by) is not distinct from (old.created_at, old.created_by);
   if v_legal is not true then
     raise exception 'reservation % is %: this change of it is not allowed',
       old.reservation_id, old.upload_status
@@ -96,17 +97,9 @@ begin
     select c.* into v_channel from channel as c where c.channel_id = new.channel_id;
     new.time_zone := v_channel.time_zone;
     new.local_date := (new.scheduled_publish_time at time zone new.time_zone)::date;
-    if new.upload_time = old.upload_time then
-      new.upload_time := upload_time_for(
-        new.scheduled_publish_time, v_channel.upload_lead, clock_now()
-      );
-    end if;
-  else
-    new.time_zone := old.time_zone;
-    new.local_date := old.local_date;
-    if not v_started then
-      new.upload_time := old.upload_time;
-    end if;
+    new.upload_time := upload_time_for(
+      new.scheduled_publish_time, v_channel.upload_lead, clock_now()
+    );
   end if;
   return new;
 end;

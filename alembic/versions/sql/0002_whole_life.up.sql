@@ -201,8 +201,9 @@ begin
       if not is_settled(v_booking) then
         v_booking.refusal := row(
           'SWNON',
-          format('no slot is free for a %L of channel %L within %s days from %s',
-            p_type, p_channel.channel_id, p_horizon_days, to_char(v_first_day, 'YYYY-MM-DD')),
+          format('no slot is free for a %L of channel %L from %s to %s',
+            p_type, p_channel.channel_id, to_char(v_first_day, 'YYYY-MM-DD'),
+            to_char(v_first_day + p_horizon_days - 1, 'YYYY-MM-DD')),
           jsonb_build_object(
             'channel', p_channel.channel_id, 'type', p_type,
             'from', to_char(v_first_day, 'YYYY-MM-DD'), 'horizon_days', p_horizon_days
