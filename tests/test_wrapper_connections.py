@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.engine.interfaces import IsolationLevel
 
 from slotwarden import (
     DatabaseUnavailable,
@@ -240,8 +241,12 @@ def test_connections_that_died_in_the_pool_are_replaced(engine: Engine, database
     mine.dispose()
 
 
-def test_a_connection_that_the_driver_has_closed(engine: Engine) -> None:
+@pytest.mark.parametrize("isolation_level", ["READ COMMITTED", "AUTOCOMMIT"])
+def test_a_connection_that_the_driver_has_closed(
+    engine: Engine, isolation_level: IsolationLevel
+) -> None:
     with engine.connect() as connection:
+        connection.execution_options(isolation_level=isolation_level)
         driver = connection.connection.dbapi_connection
         assert driver is not None
         scheduler = Scheduler(connection)
@@ -249,12 +254,14 @@ def test_a_connection_that_the_driver_has_closed(engine: Engine) -> None:
         driver.close()
         with pytest.raises(DatabaseUnavailable):
             scheduler.reserve_slot(DAY, "final", TEN)
-    pooled = Scheduler(engine)
+
+
+def test_a_connection_closed_in_the_pool_is_replaced(engine: Engine) -> None:
     with engine.connect() as connection:
         driver = connection.connection.dbapi_connection
         assert driver is not None
     driver.close()
-    assert pooled.reserve_slot(DAY, "final", TEN).version == 1
+    assert Scheduler(engine).reserve_slot(DAY, "final", TEN).version == 1
 
 
 def test_text_that_the_connection_cannot_carry(database_url: str) -> None:

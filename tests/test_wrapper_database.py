@@ -87,6 +87,10 @@ def test_the_callers_settings_come_before_the_defaults(
 def test_sessions_are_named_and_speak_utf8(database_url: str) -> None:
     engine = create_engine(database_url)
     try:
+        with engine.begin() as connection:
+            name = normalise_url(database_url).database
+            connection.exec_driver_sql(f'alter database "{name}" set client_encoding to latin1')
+        engine.dispose()
         with engine.connect() as connection:
             shown = connection.exec_driver_sql(
                 "select current_setting('application_name'), current_setting('client_encoding')"

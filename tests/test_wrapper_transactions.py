@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
+from conftest import ServerAddress
 from slotwarden import (
     Reservation,
     Scheduler,
@@ -128,6 +130,26 @@ def test_one_booking_is_one_round_trip(database_url: str) -> None:
         sent = [message.split(" ")[0] for message in relay.messages]
         assert sent == ["select", "BEGIN", "select", "ROLLBACK", "select"]
         engine.dispose()
+
+
+def test_one_booking_is_one_statement_in_the_servers_log(
+    engine: Engine, server: ServerAddress
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"alter database {engine.url.database} set log_statement to 'all'"
+        )
+    engine.dispose()
+    with engine.connect() as connection:
+        pid = connection.scalar(text("select pg_backend_pid()"))
+    log = Path(server.log_file)
+    before = log.stat().st_size
+    Scheduler(engine).reserve_slot(DAY, "final", TEN)
+    with log.open(encoding="utf-8") as lines:
+        lines.seek(before)
+        logged = [line for line in lines if f"[{pid}]" in line]
+    assert len(logged) == 1
+    assert ".reserve_slot(p_date => " in logged[0]
 
 
 def test_nothing_that_a_pooler_in_transaction_mode_would_lose(database_url: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, Generic, Self, TypeVar, overload
 
 T = TypeVar("T")
@@ -84,10 +83,6 @@ class SlotwardenError(Exception):
             self.sqlstate = sqlstate
         if hint:
             self.add_note(f"HINT: {hint}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        rebuild = partial(type(self), detail=self.detail, hint=self.hint, sqlstate=self.sqlstate)
-        return rebuild, (self.message,)
 
 
 class InvalidArgument(SlotwardenError, ValueError):
