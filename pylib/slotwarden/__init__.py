@@ -4,6 +4,7 @@
 `slotwarden.models` and raises the exceptions of `slotwarden.errors`.
 """
 
+from .batches import BookingWish
 from .database import create_engine, normalise_url
 from .errors import translate_error, translated_errors
 from .exceptions import (
@@ -30,24 +31,35 @@ from .exceptions import (
     VideoAlreadyBooked,
 )
 from .models import (
+    AvailableSlot,
+    BatchResult,
+    Blackout,
     CalendarEntry,
     Channel,
     ChargeRule,
     CountedAt,
     DailyLimit,
     DailyStatus,
+    ExternalUsage,
     LimitDay,
+    PostingTime,
+    QuotaWarning,
     Reservation,
     ReservationOutcome,
     UploadStatus,
     UsageChange,
+    UsageDay,
     VideoType,
 )
 from .scheduler import Scheduler
 
 __all__ = [
+    "AvailableSlot",
+    "BatchResult",
     "BlackedOut",
+    "Blackout",
     "BookingRefused",
+    "BookingWish",
     "CalendarEntry",
     "Channel",
     "ChargeRule",
@@ -56,6 +68,7 @@ __all__ = [
     "DailyLimitReached",
     "DailyStatus",
     "DatabaseUnavailable",
+    "ExternalUsage",
     "IllegalTransition",
     "InvalidArgument",
     "LimitDay",
@@ -63,7 +76,9 @@ __all__ = [
     "NoSlotAvailable",
     "NonexistentLocalTime",
     "OutcomeUnknown",
+    "PostingTime",
     "QuotaExhausted",
+    "QuotaWarning",
     "RequestKeyReused",
     "Reservation",
     "ReservationNotFound",
@@ -78,6 +93,7 @@ __all__ = [
     "UnknownVideoType",
     "UploadStatus",
     "UsageChange",
+    "UsageDay",
     "VideoAlreadyBooked",
     "VideoType",
     "create_engine",

@@ -165,6 +165,33 @@ class Administration(Calls):
             channel=self._channel(channel),
         )
 
+    def apply_quota_profile(
+        self, profile: str, *, channel: str | None = None, limit: str | None = None
+    ) -> list[ChargeRule]:
+        """Charge a channel's uploads as YouTube counts them; give the rules.
+
+        Parameters
+        ----------
+        profile : str
+            ``units-10000`` (1,600 units an upload of 10,000 a day) or
+            ``uploads-100`` (1 of 100 calls a day), both on the Pacific day.
+        channel : str, optional
+            The channel.
+        limit : str, optional
+            The limit to charge, which channels of one Google Cloud project
+            share; None is the channel's own.
+
+        Raises
+        ------
+        InvalidArgument (SWARG), UnknownChannel (SWCHN), LockTimeout (55P03)
+        """
+        return self._rows(
+            ChargeRule,
+            "apply_quota_profile",
+            {"profile": profile, "channel": self._channel(channel), "limit": limit},
+            changes=True,
+        )
+
     def recalculate_usage(
         self,
         from_date: dt.date,

@@ -9,10 +9,15 @@ database to judge.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from .exceptions import InvalidArgument, NonexistentLocalTime
+
+WITHOUT_END = object()
+"""The instant after all others, of which no driver knows."""
 
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -99,6 +104,13 @@ def as_wall_clock(name: str, value: object) -> dt.time:
     return value
 
 
+def as_wall_clocks(name: str, value: object) -> list[dt.time]:
+    """Accept several times of day on the channel's clock."""
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise _wrong_type(name, "a list of datetime.time", value)
+    return [as_wall_clock(name, item) for item in value]
+
+
 def as_instant(name: str, value: object) -> dt.datetime:
     """Accept an aware datetime whose zone has that time; gives it in UTC.
 
@@ -133,6 +145,11 @@ def as_instant(name: str, value: object) -> dt.datetime:
     return instant
 
 
+def as_end(name: str, value: object) -> dt.datetime | str:
+    """Accept an instant, or `WITHOUT_END`."""
+    return "infinity" if value is WITHOUT_END else as_instant(name, value)
+
+
 def as_duration(name: str, value: object) -> str:
     """Accept a timedelta, as microseconds: PostgreSQL's days may have 23 hours."""
     if not isinstance(value, dt.timedelta):
@@ -140,36 +157,75 @@ def as_duration(name: str, value: object) -> str:
     return f"{value // _MICROSECOND} microseconds"
 
 
+def as_token(name: str, value: object) -> str:
+    """Accept a uuid.UUID, as text, which every driver binds."""
+    if not isinstance(value, uuid.UUID):
+        raise _wrong_type(name, "a uuid.UUID", value)
+    return str(value)
+
+
+def as_percentage(name: str, value: object) -> Decimal:
+    """Accept a finite number, as the decimal that its text shows."""
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        raise _wrong_type(name, "a number", value)
+    share = Decimal(str(value))
+    if not share.is_finite():
+        raise _refusal(name, "must be a finite number")
+    return share
+
+
 # A name means the same in every function; so its check is found by name.
 _CHECKS: dict[str, Callable[[str, object], Any]] = {
+    "all_or_nothing": as_flag,
+    "append": as_flag,
+    "blackout_id": as_bigint,
     "channel": as_text,
+    "count": as_integer,
     "counted_at": as_text,
     "date": as_date,
     "day": as_date,
     "days": as_integer,
     "dry_run": as_flag,
+    "error_message": as_text,
     "expected_version": as_integer,
     "from": as_date,
+    "horizon_days": as_integer,
+    "iso_weekday": as_integer,
+    "lease": as_duration,
     "like": as_text,
     "limit": as_text,
     "max": as_integer,
+    "note": as_text,
+    "percent": as_percentage,
+    "profile": as_text,
     "publish_time": as_instant,
+    "reason": as_text,
     "recharge": as_flag,
     "request_key": as_text,
+    "requests": as_text,
     "reservation_id": as_bigint,
     "share_limits": as_texts,
     "time": as_wall_clock,
     "time_zone": as_text,
+    "times": as_wall_clocks,
     "to": as_date,
+    "token": as_token,
     "type": as_text,
     "units": as_integer,
     "upload_lead": as_duration,
     "video": as_text,
     "warn_percent": as_integer,
+    "youtube_video_id": as_text,
+}
+
+# Except where a span is one of instants.
+_CHECKS_OF: dict[tuple[str, str], Callable[[str, object], Any]] = {
+    ("add_blackout", "from"): as_instant,
+    ("add_blackout", "to"): as_end,
 }
 
 
-def check_arguments(arguments: Mapping[str, object]) -> dict[str, Any]:
+def check_arguments(function: str, arguments: Mapping[str, object]) -> dict[str, Any]:
     """Give the values to bind, by the name of the SQL parameter (``p_...``).
 
     None is passed on: whether a function takes null is for it to say.
@@ -182,6 +238,10 @@ def check_arguments(arguments: Mapping[str, object]) -> dict[str, Any]:
         SWGAP, of an aware datetime.
     """
     return {
-        f"p_{name}": None if value is None else _CHECKS[name](name, value)
+        f"p_{name}": None if value is None else _check_of(function, name)(name, value)
         for name, value in arguments.items()
     }
+
+
+def _check_of(function: str, name: str) -> Callable[[str, object], Any]:
+    return _CHECKS_OF.get((function, name)) or _CHECKS[name]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from .arguments import as_text
 from .execution import Executor, Target
-from .models import Record
+from .models import Reservation
+from .records import Record
 
 R = TypeVar("R", bound=Record)
+
+NESTED_RESERVATION = [f"(result.reservation).{name}" for name in Reservation.columns()]
+"""Columns of a reservation that a result has as one of its own."""
 
 
 class Calls:
@@ -54,6 +58,11 @@ class Calls:
     ) -> list[R]:
         rows = self._executor.call(function, _columns(record), arguments, changes=changes)
         return [record.from_row(row) for row in rows]
+
+
+def nested_reservation(row: Mapping[Any, Any]) -> Reservation | None:
+    """Build the reservation of `NESTED_RESERVATION`; None where the result has none."""
+    return None if row["reservation_id"] is None else Reservation.from_row(row)
 
 
 def _columns(record: type[Record]) -> list[str]:

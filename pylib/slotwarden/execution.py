@@ -96,7 +96,7 @@ class Executor:
             Whether it may change anything; if not, losing the connection
             leaves nothing in doubt.
         """
-        values = check_arguments(arguments)
+        values = check_arguments(function, arguments)
         statement = self._statements.get(function)
         if statement is None:
             statement = self._statements[function] = self._statement(function, columns, values)
@@ -119,6 +119,21 @@ class Executor:
                 sqlstate=lost.sqlstate,
             ) from lost.__cause__
 
+    def require_transaction(self, function: str) -> None:
+        """Refuse a function that is called for its locks where they would go with the call.
+
+        Raises
+        ------
+        InvalidArgument
+            Each call commits by itself.
+        """
+        if isinstance(self._target, Engine) or self._connection_of(self._target)[1]:
+            raise InvalidArgument(
+                f"{function} needs a transaction to last until, and here each call commits"
+                " by itself",
+                hint="Work through a Connection or a Session, with a transaction of your own.",
+            )
+
     def _statement(
         self, function: str, columns: Sequence[str], parameters: Iterable[str]
     ) -> TextClause:
@@ -135,6 +150,14 @@ class Executor:
         *,
         changes: bool,
     ) -> Sequence[RowMapping]:
+        connection, commits = self._connection_of(target)
+        with self._translated(commits=changes and commits):
+            return connection.execute(statement, values).mappings().all()
+
+    def _connection_of(
+        self, target: Connection | Session | scoped_session[Session]
+    ) -> tuple[Connection, bool]:
+        """Give the caller's connection, and whether each statement on it commits by itself."""
         with self._translated(commits=False):
             if isinstance(target, Connection):
                 connection = target
@@ -142,9 +165,7 @@ class Executor:
                 connection = target.connection()
                 _require_supported(connection)
             # The caller may have put the connection into autocommit.
-            commits = changes and bool(_driver_connection(connection).autocommit)
-        with self._translated(commits=commits):
-            return connection.execute(statement, values).mappings().all()
+            return connection, bool(_driver_connection(connection).autocommit)
 
     def _repeated(
         self, engine: Engine, statement: TextClause, values: dict[str, Any], *, changes: bool

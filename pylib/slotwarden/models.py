@@ -4,98 +4,36 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
-from functools import cache
-from typing import Any, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from .errors import SlotwardenError, error_for
+from .records import CountedAt, Record, UploadStatus
 
-
-class UploadStatus(StrEnum):
-    """Where a reservation stands; the first three hold its slot."""
-
-    SCHEDULED = "scheduled"
-    UPLOADING = "uploading"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class CountedAt(StrEnum):
-    """The day that a limit counts on: of the publish time, or of the upload."""
-
-    PUBLISH = "publish"
-    UPLOAD = "upload"
-
-
-_CONVERT: dict[str, Callable[[Any], Any]] = {
-    "upload_status": UploadStatus,
-    "counted_at": CountedAt,
-    "lease_token": lambda value: uuid.UUID(str(value)),
-}
-
-
-def _python_value(column: str, value: object) -> object:
-    if isinstance(value, dt.datetime):
-        # The session's TimeZone must not show in what a caller sees.
-        return value.astimezone(dt.UTC)
-    convert = _CONVERT.get(column)
-    return value if value is None or convert is None else convert(value)
-
-
-_PLAIN: tuple[tuple[type, Callable[[Any], object]], ...] = (
-    (dt.datetime, dt.datetime.isoformat),
-    (dt.date, dt.date.isoformat),
-    (dt.time, dt.time.isoformat),
-    (dt.timedelta, dt.timedelta.total_seconds),
-    (Decimal, float),
-    (uuid.UUID, str),
-    (StrEnum, str),
-)
-
-
-def _json_value(value: object) -> object:
-    if isinstance(value, Record):
-        return value.to_dict()
-    for kind, plain in _PLAIN:
-        if isinstance(value, kind):
-            return plain(value)
-    return value
-
-
-class Record:
-    """Base of the results; each field is a column of the same name."""
-
-    __slots__ = ()
-
-    @classmethod
-    @cache
-    def columns(cls) -> tuple[str, ...]:
-        """Names of the columns to read, in order; others are not asked for."""
-        return tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
-
-    @classmethod
-    def from_row(cls, row: Mapping[Any, Any]) -> Self:
-        """Build the record from a row by column names; others are ignored.
-
-        Raises
-        ------
-        KeyError
-            The row lacks a column.
-        """
-        return cls(**{name: _python_value(name, row[name]) for name in cls.columns()})
-
-    def to_dict(self) -> dict[str, object]:
-        """Give the record as plain values for JSON.
-
-        Dates, times and instants become ISO 8601 strings (instants in UTC),
-        durations seconds, percentages floats.
-        """
-        return {name: _json_value(getattr(self, name)) for name in self.columns()}
+__all__ = [
+    "AvailableSlot",
+    "BatchResult",
+    "Blackout",
+    "CalendarEntry",
+    "Channel",
+    "ChargeRule",
+    "CountedAt",
+    "DailyLimit",
+    "DailyStatus",
+    "ExternalUsage",
+    "LimitDay",
+    "PostingTime",
+    "QuotaWarning",
+    "Record",
+    "Reservation",
+    "ReservationOutcome",
+    "UploadStatus",
+    "UsageChange",
+    "UsageDay",
+    "VideoType",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +154,86 @@ class CalendarEntry(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class AvailableSlot(Record):
+    """A slot that could be booked, on the clock of ``time_zone``."""
+
+    day: dt.date
+    local_time: dt.time
+    publish_time: dt.datetime
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDay(Record):
+    """What was used of a limit on one day, in the limit's zone."""
+
+    limit_id: str
+    counted_at: CountedAt
+    day: dt.date
+    used_units: int
+    max_units: int
+    used_percent: Decimal
+    overridden: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaWarning(Record):
+    """A limit of which ``warn_percent`` or more is used; ``message`` is for a person."""
+
+    limit_id: str
+    counted_at: CountedAt
+    day: dt.date
+    used_units: int
+    max_units: int
+    used_percent: Decimal
+    warn_percent: Decimal
+    resets_at: dt.datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostingTime(Record):
+    """A time on the channel's clock at which it likes to publish.
+
+    ``iso_weekday`` is 1 (Monday) to 7 (Sunday); None is every day.
+    """
+
+    channel_id: str
+    local_time: dt.time
+    iso_weekday: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Blackout(Record):
+    """A channel publishes nothing from ``from_time`` up to, not including, ``to_time``.
+
+    None is without beginning, or without end.
+    """
+
+    blackout_id: int
+    channel_id: str
+    from_time: dt.datetime | None
+    to_time: dt.datetime | None
+    reason: str
+    created_at: dt.datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalUsage(Record):
+    """Units of a limit that something else than a booking used."""
+
+    external_usage_id: int
+    limit_id: str
+    day: dt.date
+    units: int
+    note: str | None
+    created_at: dt.datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class UsageChange(Record):
     """What a recalculation changed, would change, or could not (``refused``)."""
 
@@ -249,3 +267,29 @@ class ReservationOutcome(Record):
     def refusal(self) -> SlotwardenError | None:
         """The exception that `Scheduler.reserve_slot` would have raised; None if booked."""
         return error_for(self.outcome, f"refused: {self.outcome}", detail=self.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult(Record):
+    """What came of one wish of `Scheduler.reserve_slots`.
+
+    ``item`` is its place in the batch, from 1; ``outcome`` is ``reserved`` or
+    the SQLSTATE of the refusal, whose text and DETAIL are ``message`` and
+    ``detail``.
+    """
+
+    item: int
+    outcome: str
+    reservation: Reservation | None
+    message: str | None
+    detail: dict[str, Any] | None
+
+    @property
+    def reserved(self) -> bool:
+        """Whether the slot was booked."""
+        return self.reservation is not None
+
+    @property
+    def refusal(self) -> SlotwardenError | None:
+        """The exception that booking it alone would have raised; None if booked."""
+        return error_for(self.outcome, self.message or "", detail=self.detail)

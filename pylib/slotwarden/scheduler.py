@@ -8,15 +8,15 @@ from __future__ import annotations
 import datetime as dt
 
 from .administration import Administration
-from .models import (
-    CalendarEntry,
-    DailyStatus,
-    Reservation,
-    ReservationOutcome,
-)
+from .batches import Batches
+from .calls import NESTED_RESERVATION, nested_reservation
+from .models import DailyStatus, Reservation, ReservationOutcome
+from .openings import Openings
+from .reading import Reading
+from .uploads import Uploads
 
 
-class Scheduler(Administration):
+class Scheduler(Batches, Uploads, Reading, Openings, Administration):
     """Books publish slots; checks, locks and charges happen in PostgreSQL.
 
     Parameters
@@ -130,10 +130,9 @@ class Scheduler(Administration):
         limit reached (SWLIM), the video booked already (SWDUP) or the channel
         blacked out (SWBLK); everything else is raised.
         """
-        reservation = [f"(result.reservation).{name}" for name in Reservation.columns()]
         (row,) = self._executor.call(
             "try_reserve_slot",
-            ["result.outcome", "result.detail", *reservation],
+            ["result.outcome", "result.detail", *NESTED_RESERVATION],
             {
                 "date": date,
                 "type": type,
@@ -144,8 +143,7 @@ class Scheduler(Administration):
             },
             changes=True,
         )
-        booked = None if row["reservation_id"] is None else Reservation.from_row(row)
-        return ReservationOutcome(row["outcome"], booked, row["detail"])
+        return ReservationOutcome(row["outcome"], nested_reservation(row), row["detail"])
 
     def cancel_reservation(
         self, reservation_id: int, *, expected_version: int | None = None
@@ -173,50 +171,100 @@ class Scheduler(Administration):
             expected_version=expected_version,
         )
 
-    def daily_status(
-        self, day: dt.date | None = None, *, channel: str | None = None
-    ) -> list[DailyStatus]:
-        """Tell used and remaining units of each limit of a channel, on a day.
-
-        Parameters
-        ----------
-        day : datetime.date, optional
-            Taken in the zone of each limit; None is today there.
-        channel : str, optional
-            The channel.
-
-        Raises
-        ------
-        UnknownChannel (SWCHN)
-        """
-        return self._rows(
-            DailyStatus, "daily_status", {"day": day, "channel": self._channel(channel)}
-        )
-
-    def calendar(
+    def reserve_next_slot(
         self,
+        type: str,
         from_date: dt.date | None = None,
-        days: int = 7,
         *,
+        horizon_days: int = 14,
+        video: str | None = None,
         channel: str | None = None,
-    ) -> list[CalendarEntry]:
-        """List the reservations of some days of a channel's calendar, in order of time.
+        append: bool = False,
+        request_key: str | None = None,
+    ) -> Reservation:
+        """Find and book the next free slot, in one transaction.
+
+        Of each day the posting times come first, then the full hours from
+        09:00 to 21:00, then the next day. Callers of one channel queue, so
+        each gets a slot of its own, in order.
 
         Parameters
         ----------
+        type : str
+            The video type.
         from_date : datetime.date, optional
             First day on the channel's clock; None is today.
-        days : int
-            How many days.
-        channel : str, optional
-            The channel.
+        horizon_days : int
+            How many days to look at, the first included.
+        append : bool
+            Only after the channel's last booking, where gaps are filled else.
 
         Raises
         ------
-        UnknownChannel (SWCHN)
+        UnknownChannel (SWCHN), UnknownVideoType (SWTYP)
+        RequestKeyReused (SWKEY), VideoAlreadyBooked (SWDUP)
+        NoSlotAvailable (SWNON)
+            Nothing is free within the horizon.
+        LockTimeout (55P03)
         """
+        return self._row(
+            Reservation,
+            "reserve_next_slot",
+            type=type,
+            **{"from": from_date},
+            horizon_days=horizon_days,
+            video=video,
+            channel=self._channel(channel),
+            append=append,
+            request_key=request_key,
+        )
+
+    def reschedule_reservation(
+        self,
+        reservation_id: int,
+        date: dt.date,
+        time: dt.time,
+        *,
+        expected_version: int | None = None,
+        request_key: str | None = None,
+    ) -> Reservation:
+        """Move a scheduled reservation to another local time of its channel.
+
+        Old and new days are locked in order and charged as one net change, so
+        a move within a full day passes. Moving it to where it is changes nothing.
+
+        Raises
+        ------
+        ReservationNotFound (SWNFD), NonexistentLocalTime (SWGAP)
+        RequestKeyReused (SWKEY), IllegalTransition (SWSTA), StaleVersion (SWVER)
+        SlotInPast (SWPST), BlackedOut (SWBLK), SlotTaken (SWTKN)
+        DailyLimitReached, QuotaExhausted (SWLIM)
+        LockTimeout (55P03)
+        """
+        return self._row(
+            Reservation,
+            "reschedule_reservation",
+            reservation_id=reservation_id,
+            date=date,
+            time=time,
+            expected_version=expected_version,
+            request_key=request_key,
+        )
+
+    def lock_day(self, day: dt.date, *, channel: str | None = None) -> list[DailyStatus]:
+        """Hold a day of a channel until the caller's transaction ends; tell its status.
+
+        Meanwhile nobody books, cancels or changes a maximum there. The day is
+        taken in the zone of each limit.
+
+        Raises
+        ------
+        InvalidArgument
+            Each call commits by itself here, as with an engine or a URL, so
+            nothing would be held.
+        UnknownChannel (SWCHN), LockTimeout (55P03)
+        """
+        self._executor.require_transaction("lock_day")
         return self._rows(
-            CalendarEntry,
-            "calendar",
-            {"from": from_date, "days": days, "channel": self._channel(channel)},
+            DailyStatus, "lock_day", {"day": day, "channel": self._channel(channel)}, changes=True
         )
