@@ -69,6 +69,7 @@ create table alembic_version (
 \ir functions/internal/net_charges.sql
 \ir functions/internal/sorted_charges.sql
 \ir functions/internal/usage_of.sql
+\ir functions/internal/past_refusal.sql
 \ir functions/internal/blackout_refusal.sql
 \ir functions/internal/limit_refusal.sql
 \ir functions/internal/slot_refusal.sql
@@ -79,6 +80,7 @@ create table alembic_version (
 \ir functions/internal/bound_lock_wait.sql
 \ir functions/internal/lock_days.sql
 \ir functions/internal/raise_ledger_conflict.sql
+\ir functions/internal/raise_over_maximum.sql
 \ir functions/internal/post_charges.sql
 \ir functions/internal/post_balance.sql
 \ir functions/internal/check_reservation_slot.sql

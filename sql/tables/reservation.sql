@@ -52,8 +52,9 @@ create unique index reservation_video_key
   where upload_status in ('scheduled', 'uploading', 'completed')
     and video_path is not null;
 
-create index reservation_calendar_idx
-  on reservation (channel_id, scheduled_publish_time);
+create index reservation_failed_idx
+  on reservation (channel_id, scheduled_publish_time)
+  where upload_status = 'failed';
 
 create index reservation_due_idx
   on reservation (upload_time)
@@ -114,6 +115,6 @@ comment on index reservation_slot_key is
   'No two live bookings of a channel share a publish time.';
 comment on index reservation_video_key is
   'A video has one live booking on a channel.';
-comment on index reservation_calendar_idx is
-  'Reads a channel''s calendar, whatever the status.';
+comment on index reservation_failed_idx is
+  'Finds what a calendar shows beside the live bookings.';
 comment on index reservation_due_idx is 'Finds uploads that are due.';

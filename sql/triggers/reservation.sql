@@ -214,6 +214,8 @@ returns trigger
 language plpgsql
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_charges charge[];

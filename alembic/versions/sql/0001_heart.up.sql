@@ -243,8 +243,9 @@ create unique index reservation_video_key
   where upload_status in ('scheduled', 'uploading', 'completed')
     and video_path is not null;
 
-create index reservation_calendar_idx
-  on reservation (channel_id, scheduled_publish_time);
+create index reservation_failed_idx
+  on reservation (channel_id, scheduled_publish_time)
+  where upload_status = 'failed';
 
 create index reservation_due_idx
   on reservation (upload_time)
@@ -305,8 +306,8 @@ comment on index reservation_slot_key is
   'No two live bookings of a channel share a publish time.';
 comment on index reservation_video_key is
   'A video has one live booking on a channel.';
-comment on index reservation_calendar_idx is
-  'Reads a channel''s calendar, whatever the status.';
+comment on index reservation_failed_idx is
+  'Finds what a calendar shows beside the live bookings.';
 comment on index reservation_due_idx is 'Finds uploads that are due.';
 
 -- The maximum in force on one day, and the lock of that day. Bookings create
@@ -828,22 +829,30 @@ comment on function limit_name_refusal(text) is
 -- reading are right, and the smallest is the first.
 create function local_instant(p_local timestamp, p_zone text)
 returns timestamptz
-language sql
+language plpgsql
 stable
-begin atomic
-  select min(tried.instant)
-  from (
-    select (p_local at time zone 'UTC')
-      - ((probe.instant at time zone p_zone) - (probe.instant at time zone 'UTC'))
-      as instant
-    from (values
-      ((p_local at time zone 'UTC') - interval '24 hours'),
-      (p_local at time zone p_zone),
-      ((p_local at time zone 'UTC') + interval '24 hours')
-    ) as probe (instant)
-  ) as tried
-  where tried.instant at time zone p_zone = p_local;
+set search_path from current
+as $$
+declare
+  v_as_utc timestamptz := p_local at time zone 'UTC';
+  v_probe timestamptz;
+  v_tried timestamptz;
+  v_first timestamptz;
+begin
+  foreach v_probe in array array[
+    v_as_utc - interval '24 hours',
+    p_local at time zone p_zone,
+    v_as_utc + interval '24 hours'
+  ] loop
+    v_tried := v_as_utc
+      - ((v_probe at time zone p_zone) - (v_probe at time zone 'UTC'));
+    if v_tried at time zone p_zone = p_local then
+      v_first := least(v_first, v_tried);
+    end if;
+  end loop;
+  return v_first;
 end;
+$$;
 
 comment on function local_instant(timestamp, text) is
   'The first instant at which clocks of the zone show the local time; null: they skip it.';
@@ -1120,26 +1129,52 @@ stable
 set search_path from current
 as $$
 begin
-  select e.used_units, e.version into used_units, version
-  from usage_ledger as e
-  where e.limit_id = p_limit_id and e.day = p_day
-  order by e.version desc
-  limit 1;
-  used_units := coalesce(used_units, 0);
-  version := coalesce(version, 0);
-  select d.max_units into max_units
+  select d.max_units, latest.used_units, latest.version
+  into max_units, used_units, version
   from limit_day as d
+  left join lateral (
+    select e.used_units, e.version
+    from usage_ledger as e
+    where e.limit_id = p_limit_id and e.day = p_day
+    order by e.version desc
+    limit 1
+  ) as latest on true
   where d.limit_id = p_limit_id and d.day = p_day;
   if not found then
     select l.max_units into max_units
     from daily_limit as l
     where l.limit_id = p_limit_id;
   end if;
+  used_units := coalesce(used_units, 0);
+  version := coalesce(version, 0);
 end;
 $$;
 
 comment on function usage_of(text, date) is
   'Units used, maximum and version of a limit on a day.';
+
+create function past_refusal(p_publish_time timestamptz, p_zone text)
+returns refusal
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_now timestamptz := clock_now();
+begin
+  if p_publish_time > v_now then
+    return null;
+  end if;
+  return row(
+    'SWPST',
+    format('%s is in the past', local_text(p_publish_time, p_zone)),
+    jsonb_build_object('publish_time', utc_text(p_publish_time), 'now', utc_text(v_now))
+  )::refusal;
+end;
+$$;
+
+comment on function past_refusal(timestamptz, text) is
+  'SWPST, if the instant is not ahead of the clock; else null.';
 
 create function blackout_refusal(p_channel text, p_publish_time timestamptz)
 returns refusal
@@ -1231,8 +1266,7 @@ comment on function limit_refusal(charge[]) is
   'SWLIM, if the charges would pass a maximum; posting limits before upload limits; else null.';
 
 -- Everything that can speak against a slot at this moment, in the order in
--- which it is told. Asked twice by each booking: before the locks, where what
--- is committed may already be certain, and under them.
+-- which it is told.
 create function slot_refusal(
   p_channel channel,
   p_publish_time timestamptz,
@@ -1246,19 +1280,12 @@ volatile
 set search_path from current
 as $$
 declare
-  v_now timestamptz := clock_now();
-  v_refusal refusal;
+  v_refusal refusal := coalesce(
+    past_refusal(p_publish_time, p_channel.time_zone),
+    blackout_refusal(p_channel.channel_id, p_publish_time)
+  );
   v_holder reservation;
 begin
-  if p_publish_time <= v_now then
-    return row(
-      'SWPST',
-      format('%s is in the past', local_text(p_publish_time, p_channel.time_zone)),
-      jsonb_build_object('publish_time', utc_text(p_publish_time), 'now', utc_text(v_now))
-    )::refusal;
-  end if;
-
-  v_refusal := blackout_refusal(p_channel.channel_id, p_publish_time);
   if v_refusal.code is not null then
     return v_refusal;
   end if;
@@ -1438,11 +1465,12 @@ comment on function bound_lock_wait(timestamptz) is
 
 -- The one place that locks days. Order of locks, everywhere in slotwarden:
 --
---   1. daily_limit rows, for share, by limit_id: only when a day is missing,
---      so that a maximum that is being changed is waited for;
---   2. missing limit_day rows, created by (day, limit_id);
---   3. limit_day rows, for update, by (day, limit_id);
---   4. the reservation's row, and the keys of its unique indexes.
+--   0. the channel's row: only reserve_next_slot
+--   1. missing limit_day rows, created by (day, limit_id); their trigger takes
+--      the daily_limit row for share, so that a maximum that is being changed
+--      is waited for
+--   2. limit_day rows that exist, for update, by (day, limit_id)
+--   3. the reservation's row, and the keys of its unique indexes
 --
 -- Whoever holds a lock waits only for later ones, so calls do not deadlock
 -- among themselves. What is read under the lock must be read by a later
@@ -1456,40 +1484,52 @@ as $$
 declare
   v_charge charge;
   v_previous charge;
+  v_existing charge[] := '{}';
   v_missing charge[] := '{}';
-  v_limit_id text;
+  v_late boolean := false;
 begin
   foreach v_charge in array p_charges loop
     assert v_previous.day is null
       or (v_previous.day, v_previous.limit_id) <= (v_charge.day, v_charge.limit_id),
       'charges are locked in the order of day and limit';
     v_previous := v_charge;
-    if not exists (
+    if exists (
       select from limit_day as d
       where d.limit_id = v_charge.limit_id and d.day = v_charge.day
     ) then
+      v_existing := v_existing || v_charge;
+    else
       v_missing := v_missing || v_charge;
     end if;
   end loop;
-  if cardinality(v_missing) > 0 then
-    for v_limit_id in
-      select distinct m.limit_id from unnest(v_missing) as m order by m.limit_id
-    loop
-      perform bound_lock_wait(p_deadline);
-      perform from daily_limit as l where l.limit_id = v_limit_id for share;
-    end loop;
-    foreach v_charge in array v_missing loop
-      perform bound_lock_wait(p_deadline);
-      insert into limit_day (limit_id, day)
-      values (v_charge.limit_id, v_charge.day)
-      on conflict do nothing;
-    end loop;
-  end if;
-  foreach v_charge in array p_charges loop
+
+  foreach v_charge in array v_missing loop
     perform bound_lock_wait(p_deadline);
+    insert into limit_day (limit_id, day)
+    values (v_charge.limit_id, v_charge.day)
+    on conflict do nothing;
+    if not found then
+      -- Created by another transaction meanwhile.
+      v_existing := v_existing || v_charge;
+      v_late := true;
+    end if;
+  end loop;
+  if v_late then
+    v_existing := sorted_charges(v_existing);
+  end if;
+
+  foreach v_charge in array v_existing loop
+    -- Most days are free: only a wait needs a bound.
     perform from limit_day as d
     where d.limit_id = v_charge.limit_id and d.day = v_charge.day
-    for update;
+    for update skip locked;
+    if not found then
+      perform bound_lock_wait(p_deadline);
+      perform from limit_day as d
+      where d.limit_id = v_charge.limit_id and d.day = v_charge.day
+      for update;
+      perform bound_lock_wait(p_deadline);
+    end if;
   end loop;
 end;
 $$;
@@ -1513,6 +1553,30 @@ $$;
 comment on function raise_ledger_conflict() is
   'Raises 40001 for a version of a usage that another transaction wrote first.';
 
+-- What the ledger's check constraint would raise for a direct write, with the
+-- message and detail that the functions give.
+create function raise_over_maximum(p_charge charge)
+returns void
+language plpgsql
+stable
+set search_path from current
+as $$
+declare
+  v_refusal refusal := limit_refusal(array[p_charge]);
+begin
+  raise exception using
+    errcode = 'check_violation',
+    message = v_refusal.message,
+    detail = v_refusal.detail::text,
+    constraint = 'usage_ledger_within_maximum',
+    table = 'usage_ledger',
+    schema = current_schema();
+end;
+$$;
+
+comment on function raise_over_maximum(charge) is
+  'Raises 23514 (usage_ledger_within_maximum) for a charge that passes a maximum.';
+
 -- Writes charges to the ledger. The days are locked first, and the balances
 -- read by a later statement; the ledger's own constraints refuse what would
 -- pass a maximum.
@@ -1534,6 +1598,9 @@ begin
   perform lock_days(p_charges, null);
   foreach v_charge in array p_charges loop
     v_usage := usage_of(v_charge.limit_id, v_charge.day);
+    if v_charge.units > 0 and v_usage.used_units + v_charge.units > v_usage.max_units then
+      perform raise_over_maximum(v_charge);
+    end if;
     insert into usage_ledger (
       limit_id, day, version, reservation_id, attempt, units,
       used_units, max_units, reason, at, by
@@ -1606,12 +1673,19 @@ set search_path from current
 as $$
 declare
   v_day_is_true boolean;
+  v_is_blacked_out boolean;
 begin
   select
     c.time_zone = p_reservation.time_zone
     and p_reservation.local_date =
-      (p_reservation.scheduled_publish_time at time zone c.time_zone)::date
-  into v_day_is_true
+      (p_reservation.scheduled_publish_time at time zone c.time_zone)::date,
+    exists (
+      select from blackout as b
+      where b.channel_id = c.channel_id
+        and b.from_time <= p_reservation.scheduled_publish_time
+        and b.to_time > p_reservation.scheduled_publish_time
+    )
+  into v_day_is_true, v_is_blacked_out
   from channel as c
   where c.channel_id = p_reservation.channel_id;
   if not v_day_is_true then
@@ -1621,7 +1695,7 @@ begin
         table = 'reservation',
         hint = 'Leave both out; they are filled in.';
   end if;
-  if p_reservation.upload_status = 'scheduled' then
+  if v_is_blacked_out and p_reservation.upload_status = 'scheduled' then
     perform raise_refusal(
       blackout_refusal(p_reservation.channel_id, p_reservation.scheduled_publish_time)
     );
@@ -1677,10 +1751,15 @@ comment on function lock_reservation(reservation, charge[], timestamptz) is
 
 create function is_settled(p_booking booking)
 returns boolean
-language sql
+language plpgsql
 immutable
-return ((p_booking).refusal).code is not null
-  or ((p_booking).reservation).reservation_id is not null;
+set search_path from current
+as $$
+begin
+  return (p_booking.refusal).code is not null
+    or (p_booking.reservation).reservation_id is not null;
+end;
+$$;
 
 comment on function is_settled(booking) is
   'Whether a wish to book has come to a refusal or a reservation.';
@@ -1734,10 +1813,11 @@ comment on function replay(text, text, jsonb) is
 
 -- Books one slot, or says why not; raises only for waits and conflicts.
 --
--- Looked at once before the locks, so that what is certain already is refused
--- without waiting and without writing; then the days are locked, and looked at
--- again. A key is looked up before every refusal, since what speaks against
--- the slot may be the first call under the same key.
+-- A day that is full already, as committed, is refused without waiting and
+-- without writing. Otherwise the days are locked and looked at again, and the
+-- unique indexes decide who was first. Only what is refused is looked at in
+-- full, since of several reasons the first is told; and only after the key was
+-- looked up once more, since the reason may be the first call under that key.
 create function book(
   p_channel channel,
   p_type text,
@@ -1758,7 +1838,7 @@ declare
   v_replayed booking;
   v_upload_time timestamptz;
   v_charges charge[];
-  v_locked charge[];
+  v_obstacle refusal;
   v_reservation_id bigint;
   v_reservation reservation;
 begin
@@ -1773,48 +1853,56 @@ begin
       select c
       from charges_for(p_channel.channel_id, p_type, p_publish_time, v_upload_time) as c
     );
-    v_booking.refusal := slot_refusal(p_channel, p_publish_time, p_video, v_charges);
-
-    if (v_booking.refusal).code is null and v_charges is distinct from v_locked then
+    v_obstacle := limit_refusal(v_charges);
+    if v_obstacle.code is null then
       perform lock_days(v_charges, p_deadline);
-      -- Once more from the start, now under the lock: the clock has moved on,
-      -- and with it perhaps the day of the upload.
-      v_locked := v_charges;
-      continue;
+      -- An upload that is to run at once may have moved to the next day while
+      -- this call was waiting.
+      continue when v_upload_time < clock_now() and v_charges <> array(
+        select c
+        from charges_for(p_channel.channel_id, p_type, p_publish_time, clock_now()) as c
+      );
+      v_obstacle := coalesce(
+        past_refusal(p_publish_time, p_channel.time_zone),
+        blackout_refusal(p_channel.channel_id, p_publish_time),
+        limit_refusal(v_charges)
+      );
     end if;
 
+    if v_obstacle.code is null then
+      v_reservation_id := nextval('reservation_id_seq');
+      if p_request_key is not null then
+        insert into request (request_key, function, arguments, reservation_id)
+        values (p_request_key, p_function, p_arguments, v_reservation_id)
+        on conflict do nothing;
+        continue when not found;
+      end if;
+      insert into reservation (
+        reservation_id, channel_id, video_type, video_path, scheduled_publish_time,
+        upload_time, local_date, time_zone
+      )
+      values (
+        v_reservation_id, p_channel.channel_id, p_type, p_video, p_publish_time,
+        v_upload_time,
+        (p_publish_time at time zone p_channel.time_zone)::date,
+        p_channel.time_zone
+      )
+      on conflict do nothing
+      returning * into v_reservation;
+      if found then
+        v_booking.reservation := v_reservation;
+        return v_booking;
+      end if;
+      -- The key must not lead to a booking that is not there.
+      delete from request where request_key = p_request_key;
+    end if;
+
+    v_booking.refusal := slot_refusal(p_channel, p_publish_time, p_video, v_charges);
     if (v_booking.refusal).code is not null then
       v_replayed := replay(p_request_key, p_function, p_arguments);
       return case when is_settled(v_replayed) then v_replayed else v_booking end;
     end if;
-
-    v_reservation_id := nextval('reservation_id_seq');
-    perform bound_lock_wait(p_deadline);
-    if p_request_key is not null then
-      insert into request (request_key, function, arguments, reservation_id)
-      values (p_request_key, p_function, p_arguments, v_reservation_id)
-      on conflict do nothing;
-      continue when not found;
-    end if;
-    insert into reservation (
-      reservation_id, channel_id, video_type, video_path, scheduled_publish_time,
-      upload_time, local_date, time_zone
-    )
-    values (
-      v_reservation_id, p_channel.channel_id, p_type, p_video, p_publish_time,
-      v_upload_time,
-      (p_publish_time at time zone p_channel.time_zone)::date,
-      p_channel.time_zone
-    )
-    on conflict do nothing
-    returning * into v_reservation;
-    if found then
-      v_booking.reservation := v_reservation;
-      return v_booking;
-    end if;
-    -- Somebody who shares no limit with this booking was first. The key must
-    -- not lead to a booking that is not there.
-    delete from request where request_key = p_request_key;
+    -- What spoke against it has gone meanwhile: look again.
   end loop;
 end;
 $$;
@@ -1858,10 +1946,12 @@ begin
   return book(
     v_channel, p_type, v_publish_time, p_video, p_request_key,
     'reserve_slot',
-    jsonb_build_object(
-      'date', to_char(p_date, 'YYYY-MM-DD'), 'type', p_type, 'time', to_char(p_time, 'HH24:MI'),
-      'video', p_video, 'channel', p_channel
-    ),
+    case
+      when p_request_key is not null then jsonb_build_object(
+        'date', to_char(p_date, 'YYYY-MM-DD'), 'type', p_type, 'time', to_char(p_time, 'HH24:MI'),
+        'video', p_video, 'channel', p_channel
+      )
+    end,
     v_deadline
   );
 end;
@@ -2237,6 +2327,8 @@ returns trigger
 language plpgsql
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_charges charge[];
@@ -2882,6 +2974,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_booking booking := book_local(p_date, p_type, p_time, p_video, p_channel, p_request_key);
@@ -2923,6 +3017,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -2962,7 +3058,8 @@ comment on function reserve_slot_at(timestamptz, text, text, text, text) is
 -- Returns one row:
 --   outcome      reserved; or SWBLK, SWDUP, SWTKN, SWLIM
 --   reservation  the reservation, if reserved
---   detail       what reserve_slot would have put into DETAIL
+--   message      why not, for a person
+--   detail       why not, for a program: the DETAIL of reserve_slot
 -- SQLSTATEs: SWARG SWCHN SWTYP SWGAP SWKEY SWPST, 55P03, 40001, 40P01.
 -- Locks: the limit_day rows that it charges, until the transaction ends; none
 -- if it is refused by what is committed already.
@@ -2974,12 +3071,14 @@ create function try_reserve_slot(
   p_channel text default 'default',
   p_request_key text default null
 )
-returns table (outcome text, reservation reservation, detail jsonb)
+returns table (outcome text, reservation reservation, message text, detail jsonb)
 language plpgsql
 volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_booking booking := book_local(p_date, p_type, p_time, p_video, p_channel, p_request_key);
@@ -2992,6 +3091,7 @@ begin
   select
     coalesce(v_code, 'reserved'),
     v_booking.reservation,
+    (v_booking.refusal).message,
     (v_booking.refusal).detail;
 end;
 $$;
@@ -3019,6 +3119,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -3078,6 +3180,8 @@ language plpgsql
 stable
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_channel channel := require_channel(p_channel);
@@ -3124,6 +3228,8 @@ language plpgsql
 stable
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_channel channel := require_channel(p_channel);
@@ -3147,9 +3253,17 @@ begin
     r.youtube_video_id,
     r.error_message,
     r.version
-  from reservation as r
+  from (
+    -- Each half has an index of its own.
+    select l.*
+    from reservation as l
+    where l.upload_status in ('scheduled', 'uploading', 'completed')
+    union all
+    select f.*
+    from reservation as f
+    where f.upload_status = 'failed'
+  ) as r
   where r.channel_id = v_channel.channel_id
-    and r.upload_status <> 'cancelled'
     and r.scheduled_publish_time >= day_start(v_from, v_channel.time_zone)
     and r.scheduled_publish_time < day_start(v_from + p_days, v_channel.time_zone)
   order by r.scheduled_publish_time, r.reservation_id;

@@ -720,6 +720,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -794,6 +796,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -885,6 +889,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_booking booking := move_reservation(
@@ -932,6 +938,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -973,6 +981,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -1016,6 +1026,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -1101,6 +1113,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_reservation reservation := require_reservation(p_reservation_id);
@@ -1160,6 +1174,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -1211,6 +1227,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_booking booking := move_reservation(
@@ -1254,6 +1272,8 @@ volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -1306,6 +1326,8 @@ language plpgsql
 stable
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_refusal refusal := argument_refusal(p_channel, p_type, null, null);
@@ -1370,6 +1392,8 @@ language plpgsql
 stable
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_channel channel := require_channel(p_channel);
@@ -1439,6 +1463,8 @@ language plpgsql
 stable
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_channel channel := require_channel(p_channel);

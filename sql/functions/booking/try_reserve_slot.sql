@@ -7,7 +7,8 @@
 -- Returns one row:
 --   outcome      reserved; or SWBLK, SWDUP, SWTKN, SWLIM
 --   reservation  the reservation, if reserved
---   detail       what reserve_slot would have put into DETAIL
+--   message      why not, for a person
+--   detail       why not, for a program: the DETAIL of reserve_slot
 -- SQLSTATEs: SWARG SWCHN SWTYP SWGAP SWKEY SWPST, 55P03, 40001, 40P01.
 -- Locks: the limit_day rows that it charges, until the transaction ends; none
 -- if it is refused by what is committed already.
@@ -19,12 +20,14 @@ create function try_reserve_slot(
   p_channel text default 'default',
   p_request_key text default null
 )
-returns table (outcome text, reservation reservation, detail jsonb)
+returns table (outcome text, reservation reservation, message text, detail jsonb)
 language plpgsql
 volatile
 security definer
 set search_path from current
 set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_booking booking := book_local(p_date, p_type, p_time, p_video, p_channel, p_request_key);
@@ -37,6 +40,7 @@ begin
   select
     coalesce(v_code, 'reserved'),
     v_booking.reservation,
+    (v_booking.refusal).message,
     (v_booking.refusal).detail;
 end;
 $$;

@@ -34,10 +34,12 @@ begin
   return book(
     v_channel, p_type, v_publish_time, p_video, p_request_key,
     'reserve_slot',
-    jsonb_build_object(
-      'date', to_char(p_date, 'YYYY-MM-DD'), 'type', p_type, 'time', to_char(p_time, 'HH24:MI'),
-      'video', p_video, 'channel', p_channel
-    ),
+    case
+      when p_request_key is not null then jsonb_build_object(
+        'date', to_char(p_date, 'YYYY-MM-DD'), 'type', p_type, 'time', to_char(p_time, 'HH24:MI'),
+        'video', p_video, 'channel', p_channel
+      )
+    end,
     v_deadline
   );
 end;

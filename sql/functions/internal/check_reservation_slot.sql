@@ -8,12 +8,19 @@ set search_path from current
 as $$
 declare
   v_day_is_true boolean;
+  v_is_blacked_out boolean;
 begin
   select
     c.time_zone = p_reservation.time_zone
     and p_reservation.local_date =
-      (p_reservation.scheduled_publish_time at time zone c.time_zone)::date
-  into v_day_is_true
+      (p_reservation.scheduled_publish_time at time zone c.time_zone)::date,
+    exists (
+      select from blackout as b
+      where b.channel_id = c.channel_id
+        and b.from_time <= p_reservation.scheduled_publish_time
+        and b.to_time > p_reservation.scheduled_publish_time
+    )
+  into v_day_is_true, v_is_blacked_out
   from channel as c
   where c.channel_id = p_reservation.channel_id;
   if not v_day_is_true then
@@ -23,7 +30,7 @@ begin
         table = 'reservation',
         hint = 'Leave both out; they are filled in.';
   end if;
-  if p_reservation.upload_status = 'scheduled' then
+  if v_is_blacked_out and p_reservation.upload_status = 'scheduled' then
     perform raise_refusal(
       blackout_refusal(p_reservation.channel_id, p_reservation.scheduled_publish_time)
     );

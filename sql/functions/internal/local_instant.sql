@@ -5,22 +5,30 @@
 -- reading are right, and the smallest is the first.
 create function local_instant(p_local timestamp, p_zone text)
 returns timestamptz
-language sql
+language plpgsql
 stable
-begin atomic
-  select min(tried.instant)
-  from (
-    select (p_local at time zone 'UTC')
-      - ((probe.instant at time zone p_zone) - (probe.instant at time zone 'UTC'))
-      as instant
-    from (values
-      ((p_local at time zone 'UTC') - interval '24 hours'),
-      (p_local at time zone p_zone),
-      ((p_local at time zone 'UTC') + interval '24 hours')
-    ) as probe (instant)
-  ) as tried
-  where tried.instant at time zone p_zone = p_local;
+set search_path from current
+as $$
+declare
+  v_as_utc timestamptz := p_local at time zone 'UTC';
+  v_probe timestamptz;
+  v_tried timestamptz;
+  v_first timestamptz;
+begin
+  foreach v_probe in array array[
+    v_as_utc - interval '24 hours',
+    p_local at time zone p_zone,
+    v_as_utc + interval '24 hours'
+  ] loop
+    v_tried := v_as_utc
+      - ((v_probe at time zone p_zone) - (v_probe at time zone 'UTC'));
+    if v_tried at time zone p_zone = p_local then
+      v_first := least(v_first, v_tried);
+    end if;
+  end loop;
+  return v_first;
 end;
+$$;
 
 comment on function local_instant(timestamp, text) is
   'The first instant at which clocks of the zone show the local time; null: they skip it.';

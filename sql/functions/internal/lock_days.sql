@@ -1,10 +1,11 @@
 -- The one place that locks days. Order of locks, everywhere in slotwarden:
 --
---   1. daily_limit rows, for share, by limit_id: only when a day is missing,
---      so that a maximum that is being changed is waited for;
---   2. missing limit_day rows, created by (day, limit_id);
---   3. limit_day rows, for update, by (day, limit_id);
---   4. the reservation's row, and the keys of its unique indexes.
+--   0. the channel's row: only reserve_next_slot
+--   1. missing limit_day rows, created by (day, limit_id); their trigger takes
+--      the daily_limit row for share, so that a maximum that is being changed
+--      is waited for
+--   2. limit_day rows that exist, for update, by (day, limit_id)
+--   3. the reservation's row, and the keys of its unique indexes
 --
 -- Whoever holds a lock waits only for later ones, so calls do not deadlock
 -- among themselves. What is read under the lock must be read by a later
@@ -18,40 +19,52 @@ as $$
 declare
   v_charge charge;
   v_previous charge;
+  v_existing charge[] := '{}';
   v_missing charge[] := '{}';
-  v_limit_id text;
+  v_late boolean := false;
 begin
   foreach v_charge in array p_charges loop
     assert v_previous.day is null
       or (v_previous.day, v_previous.limit_id) <= (v_charge.day, v_charge.limit_id),
       'charges are locked in the order of day and limit';
     v_previous := v_charge;
-    if not exists (
+    if exists (
       select from limit_day as d
       where d.limit_id = v_charge.limit_id and d.day = v_charge.day
     ) then
+      v_existing := v_existing || v_charge;
+    else
       v_missing := v_missing || v_charge;
     end if;
   end loop;
-  if cardinality(v_missing) > 0 then
-    for v_limit_id in
-      select distinct m.limit_id from unnest(v_missing) as m order by m.limit_id
-    loop
-      perform bound_lock_wait(p_deadline);
-      perform from daily_limit as l where l.limit_id = v_limit_id for share;
-    end loop;
-    foreach v_charge in array v_missing loop
-      perform bound_lock_wait(p_deadline);
-      insert into limit_day (limit_id, day)
-      values (v_charge.limit_id, v_charge.day)
-      on conflict do nothing;
-    end loop;
-  end if;
-  foreach v_charge in array p_charges loop
+
+  foreach v_charge in array v_missing loop
     perform bound_lock_wait(p_deadline);
+    insert into limit_day (limit_id, day)
+    values (v_charge.limit_id, v_charge.day)
+    on conflict do nothing;
+    if not found then
+      -- Created by another transaction meanwhile.
+      v_existing := v_existing || v_charge;
+      v_late := true;
+    end if;
+  end loop;
+  if v_late then
+    v_existing := sorted_charges(v_existing);
+  end if;
+
+  foreach v_charge in array v_existing loop
+    -- Most days are free: only a wait needs a bound.
     perform from limit_day as d
     where d.limit_id = v_charge.limit_id and d.day = v_charge.day
-    for update;
+    for update skip locked;
+    if not found then
+      perform bound_lock_wait(p_deadline);
+      perform from limit_day as d
+      where d.limit_id = v_charge.limit_id and d.day = v_charge.day
+      for update;
+      perform bound_lock_wait(p_deadline);
+    end if;
   end loop;
 end;
 $$;

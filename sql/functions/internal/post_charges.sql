@@ -19,6 +19,9 @@ begin
   perform lock_days(p_charges, null);
   foreach v_charge in array p_charges loop
     v_usage := usage_of(v_charge.limit_id, v_charge.day);
+    if v_charge.units > 0 and v_usage.used_units + v_charge.units > v_usage.max_units then
+      perform raise_over_maximum(v_charge);
+    end if;
     insert into usage_ledger (
       limit_id, day, version, reservation_id, attempt, units,
       used_units, max_units, reason, at, by

@@ -1,6 +1,5 @@
 -- Everything that can speak against a slot at this moment, in the order in
--- which it is told. Asked twice by each booking: before the locks, where what
--- is committed may already be certain, and under them.
+-- which it is told.
 create function slot_refusal(
   p_channel channel,
   p_publish_time timestamptz,
@@ -14,19 +13,12 @@ volatile
 set search_path from current
 as $$
 declare
-  v_now timestamptz := clock_now();
-  v_refusal refusal;
+  v_refusal refusal := coalesce(
+    past_refusal(p_publish_time, p_channel.time_zone),
+    blackout_refusal(p_channel.channel_id, p_publish_time)
+  );
   v_holder reservation;
 begin
-  if p_publish_time <= v_now then
-    return row(
-      'SWPST',
-      format('%s is in the past', local_text(p_publish_time, p_channel.time_zone)),
-      jsonb_build_object('publish_time', utc_text(p_publish_time), 'now', utc_text(v_now))
-    )::refusal;
-  end if;
-
-  v_refusal := blackout_refusal(p_channel.channel_id, p_publish_time);
   if v_refusal.code is not null then
     return v_refusal;
   end if;

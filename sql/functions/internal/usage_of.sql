@@ -13,21 +13,24 @@ stable
 set search_path from current
 as $$
 begin
-  select e.used_units, e.version into used_units, version
-  from usage_ledger as e
-  where e.limit_id = p_limit_id and e.day = p_day
-  order by e.version desc
-  limit 1;
-  used_units := coalesce(used_units, 0);
-  version := coalesce(version, 0);
-  select d.max_units into max_units
+  select d.max_units, latest.used_units, latest.version
+  into max_units, used_units, version
   from limit_day as d
+  left join lateral (
+    select e.used_units, e.version
+    from usage_ledger as e
+    where e.limit_id = p_limit_id and e.day = p_day
+    order by e.version desc
+    limit 1
+  ) as latest on true
   where d.limit_id = p_limit_id and d.day = p_day;
   if not found then
     select l.max_units into max_units
     from daily_limit as l
     where l.limit_id = p_limit_id;
   end if;
+  used_units := coalesce(used_units, 0);
+  version := coalesce(version, 0);
 end;
 $$;
 

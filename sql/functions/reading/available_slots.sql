@@ -23,6 +23,8 @@ language plpgsql
 stable
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_refusal refusal := argument_refusal(p_channel, p_type, null, null);

@@ -30,6 +30,8 @@ language plpgsql
 stable
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_channel channel := require_channel(p_channel);
@@ -53,9 +55,17 @@ begin
     r.youtube_video_id,
     r.error_message,
     r.version
-  from reservation as r
+  from (
+    -- Each half has an index of its own.
+    select l.*
+    from reservation as l
+    where l.upload_status in ('scheduled', 'uploading', 'completed')
+    union all
+    select f.*
+    from reservation as f
+    where f.upload_status = 'failed'
+  ) as r
   where r.channel_id = v_channel.channel_id
-    and r.upload_status <> 'cancelled'
     and r.scheduled_publish_time >= day_start(v_from, v_channel.time_zone)
     and r.scheduled_publish_time < day_start(v_from + p_days, v_channel.time_zone)
   order by r.scheduled_publish_time, r.reservation_id;
