@@ -1,0 +1,84 @@
+# Everything runs in .venv, which each target makes and fills as far as it needs.
+# Works with the GNU make 3.81 that macOS carries.
+
+PYTHON ?= python3
+# Processes that run tests; each has its own database on the one server.
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# The packaged versions, the system's where it has a server, and those that the user names.
+SYSTEM_PG := $(wildcard /usr/lib/postgresql/1[5-8]/bin/initdb /usr/pgsql-1[5-8]/bin/initdb \
+  /opt/homebrew/opt/postgresql@1[5-8]/bin/initdb /usr/local/opt/postgresql@1[5-8]/bin/initdb)
+ALL_PG := 18 16 $(patsubst %/,%,$(dir $(SYSTEM_PG))) $(subst :, ,$(SLOTWARDEN_PG_BIN))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint psql clean
+
+help: ## show this
+	@echo "make demo      50 callers fight over one day, on a PostgreSQL that is started for it"
+	@echo "make test      the tests, on that PostgreSQL"
+	@echo "make test-all  the tests on every major version of PostgreSQL at hand"
+	@echo "make lint      ruff, mypy, and a parser for the SQL"
+	@echo "make psql      psql on your lasting server"
+	@echo "make clean     remove .venv and what the tools left (your data stay)"
+	@echo
+	@echo "PYTHON=...             the Python to use, 3.11 or newer (now: $(PYTHON))"
+	@echo "SLOTWARDEN_PG_BIN=...  a folder of PostgreSQL binaries to use instead of the packaged ones"
+	@echo "                       (make test-all: several, with colons between)"
+
+demo: $(VENV)/.installed-run
+	@$(BIN)/slotwarden demo
+
+psql: $(VENV)/.installed-run
+	@$(BIN)/slotwarden psql
+
+test: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest -q -n $(JOBS)
+
+# SLOTWARDEN_PG_BIN is for test-all alone here: it would win over the version that a run asks for.
+test-all: $(VENV)/.installed-test
+	@set -e; unset SLOTWARDEN_PG_BIN; for pg in $(ALL_PG); do \
+	  echo "== PostgreSQL $$pg"; \
+	  SLOTWARDEN_TEST_PG=$$pg $(BIN)/python -m pytest -q -n $(JOBS); \
+	done
+
+lint: $(VENV)/.installed-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python .ci/lint_sql.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than pyproject.toml when what it names is installed.
+$(VENV)/.installed-run: pyproject.toml $(VENV)/.made
+	@echo "Installing slotwarden into $(VENV) ..."
+	@$(PIP) install --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(VENV)/.made
+	@echo "Installing slotwarden and what its tests need into $(VENV) ..."
+	@$(PIP) install --editable '.[embedded,test]'
+	@touch $@ $(VENV)/.installed-run
+
+$(VENV)/.installed-lint: pyproject.toml $(VENV)/.made
+	@echo "Installing slotwarden and its linters into $(VENV) ..."
+	@$(PIP) install --editable '.[embedded,test,lint]'
+	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-test
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo "There is no $(PYTHON). Install Python 3.11 or newer, or name it: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is older than Python 3.11. Name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments." >&2; \
+	  echo "Debian, Ubuntu: apt install python3-venv" >&2; \
+	  echo "Others: install a complete Python, such as the one of python.org or Homebrew" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@

@@ -1,0 +1,230 @@
+"""One PostgreSQL for the whole run, and a fresh database with slotwarden in it for each test.
+
+``SLOTWARDEN_TEST_PG`` chooses the PostgreSQL: a major version of the packaged binaries (``16``),
+or a folder of binaries. Under pytest-xdist the controlling process starts the server, and all
+workers use it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as PgConnection  # noqa: N812
+from pytest_postgresql.janitor import DatabaseJanitor
+from sqlalchemy import Engine, create_engine, make_url
+
+from slotwarden.embedded import EmbeddedServer, find_binaries
+from slotwarden.embedded.account import server_account
+from slotwarden.embedded.places import temporary_directory
+
+_TEMPLATE = "slotwarden_template"
+_TEMPLATE_LOCK = 4_721_001
+_BLOCKED_TRIES = 1000
+_BLOCKED_PAUSE_SECONDS = 0.01
+# Settings that would make the tests talk to another database than their own.
+_FOREIGN = ("SLOTWARDEN_DATABASE_URL",)
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """Where the run's server listens."""
+
+    host: str
+    port: int
+    user: str
+    log_file: str
+
+    def url(self, database: str) -> str:
+        """Return a URL that psycopg2, libpq and SQLAlchemy all read."""
+        return f"postgresql://{self.user}@/{database}?host={self.host}&port={self.port}"
+
+    def janitor(self, database: str, **options: Any) -> DatabaseJanitor:
+        """Return what makes and drops `database`."""
+        return DatabaseJanitor(
+            user=self.user, host=self.host, port=self.port, dbname=database, **options
+        )
+
+
+class Connect(Protocol):
+    """Open a psycopg2 connection, closed after the test."""
+
+    def __call__(self, dsn: str | None = None, **options: Any) -> PgConnection: ...
+
+
+_server = pytest.StashKey[EmbeddedServer]()
+_session_home = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    for name in list(os.environ):
+        if name.startswith("PG") or name in _FOREIGN:
+            del os.environ[name]
+    home = temporary_directory(server_account(), in_memory=True)
+    config.stash[_session_home] = home
+    # No test may touch the user's own lasting server.
+    os.environ["SLOTWARDEN_HOME"] = str(home)
+    wanted = os.environ.get("SLOTWARDEN_TEST_PG")
+    if wanted:
+        chosen = find_binaries(int(wanted)) if wanted.isdigit() else Path(wanted)
+        os.environ["SLOTWARDEN_PG_BIN"] = str(chosen)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _server in config.stash:
+        config.stash[_server].stop()
+    if _session_home in config.stash:
+        shutil.rmtree(config.stash[_session_home])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the server is."""
+    node.workerinput["server_address"] = asdict(_start_once(node.config))
+
+
+def _start_once(config: pytest.Config) -> ServerAddress:
+    if _server not in config.stash:
+        server = EmbeddedServer(durable=False)
+        server.start()
+        config.stash[_server] = server
+    server = config.stash[_server]
+    return ServerAddress(
+        str(server.socket_dir), server.port, server.user, log_file=str(server.log_file)
+    )
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> ServerAddress:
+    """The run's server."""
+    worker_input = getattr(request.config, "workerinput", None)
+    if worker_input is not None:
+        return ServerAddress(**worker_input["server_address"])
+    return _start_once(request.config)
+
+
+@pytest.fixture(scope="session")
+def template(server: ServerAddress) -> str:
+    """The database that each test's own is a copy of; made by whoever needs it first."""
+    with psycopg2.connect(server.url("postgres")) as lock:
+        cursor = lock.cursor()
+        cursor.execute("select pg_advisory_lock(%s)", [_TEMPLATE_LOCK])
+        cursor.execute("select from pg_database where datname = %s", [_TEMPLATE])
+        if cursor.rowcount == 0:
+            _make_template(server)
+    lock.close()
+    return _TEMPLATE
+
+
+def _make_template(server: ServerAddress) -> None:
+    janitor = server.janitor(_TEMPLATE, as_template=True)
+    janitor.init()
+    try:
+        janitor.load(_install)
+    except BaseException:
+        janitor.drop()
+        raise
+
+
+def _install(*, host: str, port: int, user: str, dbname: str, **_: Any) -> None:
+    # Imported late, so that tests without slotwarden's schema do not depend on it.
+    from slotwarden import migrations  # noqa: PLC0415
+
+    migrations.upgrade(ServerAddress(host, port, user, log_file="").url(dbname))
+
+
+_numbers = itertools.count()
+
+
+def _fresh_name() -> str:
+    return f"test_{os.getpid()}_{next(_numbers)}"
+
+
+@pytest.fixture
+def database_url(server: ServerAddress, template: str) -> Iterator[str]:
+    """The URL of a database of the test's own, with slotwarden installed."""
+    name = _fresh_name()
+    with server.janitor(name, template_dbname=template):
+        yield server.url(name)
+
+
+@pytest.fixture
+def empty_database_url(server: ServerAddress) -> Iterator[str]:
+    """The URL of a database of the test's own, without slotwarden."""
+    name = _fresh_name()
+    with server.janitor(name):
+        yield server.url(name)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on `database_url`."""
+    made = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
+    """Open psycopg2 connections: ``connect()`` to `database_url`, ``connect(dsn)`` elsewhere."""
+    opened: list[PgConnection] = []
+
+    def open_one(dsn: str | None = None, **options: Any) -> PgConnection:
+        # Only now: a test on an empty database needs no clone.
+        target = dsn or request.getfixturevalue("database_url")
+        connection = psycopg2.connect(target, **options)
+        opened.append(connection)
+        return connection
+
+    yield open_one
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def wait_until_blocked(server: ServerAddress) -> Iterator[Callable[[int], list[int]]]:
+    """Wait until a backend waits for a lock, and return the backends that it waits for.
+
+    ``wait_until_blocked(connection.info.backend_pid)``
+    """
+    monitor = psycopg2.connect(server.url("postgres"))
+    monitor.autocommit = True
+
+    def wait(backend_pid: int) -> list[int]:
+        with monitor.cursor() as cursor:
+            for _ in range(_BLOCKED_TRIES):
+                cursor.execute("select pg_blocking_pids(%s)", [backend_pid])
+                blockers: list[int] = cursor.fetchone()[0]
+                if blockers:
+                    return blockers
+                time.sleep(_BLOCKED_PAUSE_SECONDS)
+            cursor.execute(
+                "select state, wait_event_type, wait_event, query"
+                " from pg_stat_activity where pid = %s",
+                [backend_pid],
+            )
+            found = cursor.fetchone()
+        tried = _BLOCKED_TRIES * _BLOCKED_PAUSE_SECONDS
+        pytest.fail(f"backend {backend_pid} was not blocked within {tried:.0f} s: {found}")
+
+    yield wait
+    monitor.close()
+
+
+@pytest.fixture
+def embedded_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for a lasting server of the test's own, named in ``SLOTWARDEN_HOME``."""
+    home = temporary_directory(server_account(), in_memory=True)
+    monkeypatch.setenv("SLOTWARDEN_HOME", str(home))
+    yield home
+    shutil.rmtree(home)
