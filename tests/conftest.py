@@ -22,6 +22,7 @@ from psycopg2.extensions import connection as PgConnection  # noqa: N812
 from pytest_postgresql.janitor import DatabaseJanitor
 from sqlalchemy import Engine, create_engine, make_url
 
+from embedded_support import User, alive, wait_until
 from slotwarden.embedded import EmbeddedServer, find_binaries
 from slotwarden.embedded.account import server_account
 from slotwarden.embedded.places import temporary_directory
@@ -228,3 +229,30 @@ def embedded_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("SLOTWARDEN_HOME", str(home))
     yield home
     shutil.rmtree(home)
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """A folder that the server's account can enter; pytest's own are for one user only."""
+    made = temporary_directory(server_account(), in_memory=True)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def use_server() -> Iterator[Callable[..., User]]:
+    """Start processes that use a server; whatever is left of them is ended after the test."""
+    started: list[User] = []
+
+    def start(kind: str, **popen: Any) -> User:
+        started.append(User(kind, **popen))
+        return started[-1]
+
+    yield start
+    for user in started:
+        user.kill()
+        for pipe in (user.process.stdin, user.process.stdout):
+            assert pipe is not None
+            pipe.close()
+    pids = {user.said["pid"] for user in started if user.said}
+    wait_until(lambda: not any(map(alive, pids)), "a server outlived its users")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,100 +17,13 @@ import psutil
 import psycopg2
 import pytest
 
-from slotwarden.embedded import (
-    EmbeddedError,
-    EmbeddedServer,
-    EmbeddedUnavailable,
-    binaries,
-    find_binaries,
-    shared_server,
-)
+from embedded_support import User, alive, query, supervisor_of, wait_until
+from slotwarden.embedded import EmbeddedServer, shared_server
 from slotwarden.embedded.account import server_account
-from slotwarden.embedded.places import own_directory, temporary_directory
+from slotwarden.embedded.places import own_directory
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs another user, so root")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs PR_SET_PDEATHSIG")
-
-_PATIENCE_SECONDS = 30
-_PAUSE_SECONDS = 0.02
-
-# Uses a server until it is told to end, and says which one.
-_USER_OF_A_SERVER = """
-import json, sys
-from pathlib import Path
-from slotwarden.embedded import EmbeddedServer, shared_server
-kind = sys.argv[1]
-if kind == "shared":
-    context = shared_server()
-elif kind == "private":
-    context = EmbeddedServer(durable=False)
-else:
-    context = EmbeddedServer(Path(kind), durable=False)
-with context as server:
-    print(json.dumps({"pid": server.pid, "url": server.url(), "log": str(server.log_file),
-                      "bin": str(server.bin_dir)}), flush=True)
-    sys.stdin.readline()
-"""
-
-
-class User:
-    """A process that uses a server."""
-
-    def __init__(self, kind: str, command: Sequence[str] = (sys.executable,), **popen: Any) -> None:
-        self.process = subprocess.Popen(
-            [*command, "-c", _USER_OF_A_SERVER, kind],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            **popen,
-        )
-        self.said: dict[str, Any] = {}
-
-    def ready(self) -> User:
-        """Wait until it uses the server."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, "the process ended without using a server"
-        self.said = json.loads(line)
-        return self
-
-    def leave(self) -> None:
-        """Let it end by itself."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        assert self.process.wait(_PATIENCE_SECONDS) == 0
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(_PATIENCE_SECONDS)
-
-
-@pytest.fixture
-def use() -> Iterator[Callable[..., User]]:
-    """Start processes that use a server; whatever is left of them is ended after the test."""
-    started: list[User] = []
-
-    def start(kind: str, **popen: Any) -> User:
-        started.append(User(kind, **popen))
-        return started[-1]
-
-    yield start
-    for user in started:
-        user.kill()
-        for pipe in (user.process.stdin, user.process.stdout):
-            assert pipe is not None
-            pipe.close()
-    pids = {user.said["pid"] for user in started if user.said}
-    wait_until(lambda: not any(map(alive, pids)), "a server outlived its users")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that the server's account can enter; pytest's own are for one user only."""
-    made = temporary_directory(server_account(), in_memory=True)
-    yield made
-    shutil.rmtree(made)
 
 
 @pytest.fixture(scope="module")
@@ -122,34 +32,6 @@ def running() -> Iterator[EmbeddedServer]:
     settings = {"deadlock_timeout": "123ms"}
     with EmbeddedServer(durable=False, port=6543, settings=settings) as server:
         yield server
-
-
-def wait_until(condition: Callable[[], object], failure: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{failure} (waited {_PATIENCE_SECONDS} s)")
-        time.sleep(_PAUSE_SECONDS)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def supervisor_of(pid: int) -> int:
-    parent = psutil.Process(pid).parent()
-    assert parent is not None
-    assert any("supervisor.py" in word for word in parent.cmdline())
-    return int(parent.pid)
-
-
-def query(url: str, statement: str) -> Any:
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchone()[0] if cursor.description else None
 
 
 def test_a_server_of_ones_own_comes_and_goes() -> None:
@@ -202,7 +84,7 @@ def test_settings_are_those_of_the_caller(running: EmbeddedServer) -> None:
 
 
 @as_root
-def test_an_ordinary_user_runs_it(use: Callable[..., User]) -> None:
+def test_an_ordinary_user_runs_it(use_server: Callable[..., User]) -> None:
     uid = server_account().uid
     identity: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": [], "cwd": "/"}
     try:
@@ -211,44 +93,19 @@ def test_an_ordinary_user_runs_it(use: Callable[..., User]) -> None:
         pytest.skip(f"{sys.executable} is for root only")
     environment = {**os.environ, "HOME": "/nonexistent"}
     environment.pop("SLOTWARDEN_HOME")
-    user = use("private", env=environment, **identity).ready()
+    user = use_server("private", env=environment, **identity).ready()
     assert psutil.Process(user.said["pid"]).uids().effective == uid
     user.leave()
 
 
-@as_root
-def test_a_user_without_a_name_is_told_so() -> None:
-    # In a process of its own: the user of a process is not a test's to change.
-    without_name = """
-import os
-from slotwarden.embedded import EmbeddedServer, EmbeddedUnavailable
-os.setuid(4_000_001)
-try:
-    EmbeddedServer().start()
-except EmbeddedUnavailable as error:
-    print(error)
-"""
-    answer = subprocess.run(
-        [sys.executable, "-c", without_name], capture_output=True, text=True, check=True
-    )
-    assert "no user with the id 4000001" in answer.stdout
-
-
-def test_data_are_kept_in_a_folder_of_the_callers(folder: Path) -> None:
-    data = folder / "deep" / "data"
+def test_data_are_kept_in_a_folder_of_the_callers(server_folder: Path) -> None:
+    data = server_folder / "deep" / "data"
     data.parent.mkdir(mode=0o755)
     with EmbeddedServer(data, durable=False) as server:
         query(server.url(), "create table kept as select 42 as answer")
     with EmbeddedServer(data, durable=False) as server:
         assert query(server.url(), "select answer from kept") == 42
     assert sorted(path.name for path in data.parent.iterdir()) == ["data"]
-
-
-def test_a_second_server_on_the_same_data_is_refused(folder: Path) -> None:
-    with EmbeddedServer(folder / "data", durable=False) as server:
-        with pytest.raises(EmbeddedError, match=f"in use by a running server .*{server.pid}"):
-            EmbeddedServer(folder / "data", durable=False).start()
-        assert query(server.url(), "select 1") == 1
 
 
 def test_a_server_outlives_the_thread_that_started_it() -> None:
@@ -262,16 +119,8 @@ def test_a_server_outlives_the_thread_that_started_it() -> None:
         server.stop()
 
 
-def test_a_failed_start_shows_the_servers_log() -> None:
-    server = EmbeddedServer(durable=False, settings={"shared_buffers": "a lot"})
-    with pytest.raises(EmbeddedError, match='invalid value for parameter "shared_buffers"'):
-        server.start()
-    assert server.pid is None
-    assert not server.log_file.parent.exists()
-
-
-def test_a_killed_owner_leaves_nothing_behind(use: Callable[..., User]) -> None:
-    user = use("private").ready()
+def test_a_killed_owner_leaves_nothing_behind(use_server: Callable[..., User]) -> None:
+    user = use_server("private").ready()
     supervisor = supervisor_of(user.said["pid"])
     user.kill()
     wait_until(lambda: not alive(user.said["pid"]), "the server lives on")
@@ -280,8 +129,10 @@ def test_a_killed_owner_leaves_nothing_behind(use: Callable[..., User]) -> None:
 
 
 @linux
-def test_a_killed_supervisor_takes_its_server_along(use: Callable[..., User], folder: Path) -> None:
-    user = use(str(folder / "data")).ready()
+def test_a_killed_supervisor_takes_its_server_along(
+    use_server: Callable[..., User], server_folder: Path
+) -> None:
+    user = use_server(str(server_folder / "data")).ready()
     query(user.said["url"], "create table kept as select 42 as answer")
     psutil.Process(supervisor_of(user.said["pid"])).kill()
     wait_until(lambda: not alive(user.said["pid"]), "the server lives on")
@@ -290,25 +141,27 @@ def test_a_killed_supervisor_takes_its_server_along(use: Callable[..., User], fo
     assert left_behind.is_dir(), "nobody was left to remove it"
     hour_ago = time.time() - 3600
     os.utime(left_behind / "supervisor.lock", (hour_ago, hour_ago))
-    with EmbeddedServer(folder / "data", durable=False) as server:
+    with EmbeddedServer(server_folder / "data", durable=False) as server:
         assert query(server.url(), "select answer from kept") == 42
     assert not left_behind.exists()
 
 
-def test_a_killed_initdb_leaves_no_half_made_data(use: Callable[..., User], folder: Path) -> None:
-    user = use(str(folder / "data"))
-    wait_until(lambda: list(folder.glob(".data.new-*")), "initdb did not begin")
+def test_a_killed_initdb_leaves_no_half_made_data(
+    use_server: Callable[..., User], server_folder: Path
+) -> None:
+    user = use_server(str(server_folder / "data"))
+    wait_until(lambda: list(server_folder.glob(".data.new-*")), "initdb did not begin")
     user.kill()
-    assert not (folder / "data").exists()
-    with EmbeddedServer(folder / "data", durable=False) as server:
+    assert not (server_folder / "data").exists()
+    with EmbeddedServer(server_folder / "data", durable=False) as server:
         assert query(server.url(), "select 1") == 1
-    assert [path.name for path in folder.iterdir()] == ["data"]
+    assert [path.name for path in server_folder.iterdir()] == ["data"]
 
 
 def test_two_commands_at_once_share_one_server(
-    use: Callable[..., User], embedded_home: Path
+    use_server: Callable[..., User], embedded_home: Path
 ) -> None:
-    users = [use("shared") for _ in range(3)]
+    users = [use_server("shared") for _ in range(3)]
     pids = {user.ready().said["pid"] for user in users}
     assert len(pids) == 1
     query(users[0].said["url"], "create table kept as select 42 as answer")
@@ -326,10 +179,10 @@ def test_two_commands_at_once_share_one_server(
 
 
 def test_a_killed_starter_harms_nobody_who_shares(
-    use: Callable[..., User], embedded_home: Path
+    use_server: Callable[..., User], embedded_home: Path
 ) -> None:
-    starter = use("shared").ready()
-    other = use("shared").ready()
+    starter = use_server("shared").ready()
+    other = use_server("shared").ready()
     pid = starter.said["pid"]
     with closing(psycopg2.connect(other.said["url"])) as connection:
         starter.kill()
@@ -347,9 +200,9 @@ def test_a_killed_starter_harms_nobody_who_shares(
 
 @linux
 def test_a_shared_server_survives_the_loss_of_its_supervisor(
-    use: Callable[..., User], embedded_home: Path
+    use_server: Callable[..., User], embedded_home: Path
 ) -> None:
-    user = use("shared").ready()
+    user = use_server("shared").ready()
     query(user.said["url"], "create table kept as select 42 as answer")
     psutil.Process(supervisor_of(user.said["pid"])).kill()
     with shared_server() as server:
@@ -372,116 +225,8 @@ def test_a_long_path_gets_its_socket_elsewhere(
     assert not elsewhere.exists()
 
 
-def test_a_folder_with_other_things_is_refused_and_left_alone(folder: Path) -> None:
-    data = folder / "data"
-    data.mkdir()
-    (data / "letter.txt").write_text("dear")
-    with pytest.raises(EmbeddedError, match="not a complete data folder"):
-        EmbeddedServer(data, durable=False).start()
-    assert [path.name for path in data.iterdir()] == ["letter.txt"]
-
-
-def test_half_a_data_folder_is_refused(folder: Path) -> None:
-    data = folder / "data"
-    data.mkdir()
-    (data / "PG_VERSION").write_text("18\n")
-    with pytest.raises(EmbeddedError, match="not a complete data folder"):
-        EmbeddedServer(data, durable=False).start()
-
-
-def test_data_of_another_major_version_are_refused(folder: Path) -> None:
-    data = folder / "data"
-    with EmbeddedServer(data, durable=False) as server:
-        bin_dir = server.bin_dir
-    (data / "PG_VERSION").write_text("14\n")
-    with pytest.raises(EmbeddedError, match=r"made by PostgreSQL 14, but .* holds PostgreSQL \d\d"):
-        EmbeddedServer(data, durable=False, bin_dir=bin_dir).start()
-
-
-def test_the_binaries_named_by_the_user_come_first(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = find_binaries()
-    named = folder / "bin"
-    named.symlink_to(real)
-    monkeypatch.setenv("SLOTWARDEN_PG_BIN", str(named))
-    assert find_binaries() == named
-
-
-def test_wrong_binaries_named_by_the_user_are_an_error(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SLOTWARDEN_PG_BIN", str(folder))
-    with pytest.raises(EmbeddedUnavailable, match=r"SLOTWARDEN_PG_BIN names .*no initdb"):
-        find_binaries()
-
-
-def test_the_wrong_major_version_named_by_the_user_is_an_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("SLOTWARDEN_PG_BIN", str(find_binaries()))
-    with pytest.raises(EmbeddedUnavailable, match="PostgreSQL 14 is needed here"):
-        find_binaries(14)
-
-
-def test_without_binaries_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SLOTWARDEN_PG_BIN", raising=False)
-    monkeypatch.setattr(binaries, "_WHEEL_PACKAGE", "no_such_package")
-    binaries._wheel_binaries.cache_clear()
-    try:
-        with pytest.raises(EmbeddedUnavailable, match=re.escape("slotwarden[embedded]")):
-            find_binaries()
-    finally:
-        binaries._wheel_binaries.cache_clear()
-
-
-@as_root
-def test_unreachable_binaries_are_copied_once(
-    use: Callable[..., User], embedded_home: Path, folder: Path
-) -> None:
-    for_root_only = folder / "site"
-    package = binaries.packaged_folder()
-    if package is None:
-        pytest.skip("needs the packaged binaries")
-    shutil.copytree(package, for_root_only / package.name)
-    libraries = package.parent / f"{package.name}.libs"
-    if libraries.is_dir():
-        shutil.copytree(libraries, for_root_only / libraries.name)
-    for_root_only.chmod(0o700)
-    paths = [str(for_root_only), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    environment.pop("SLOTWARDEN_PG_BIN", None)
-    users = [use("private", env=environment) for _ in range(2)]
-    used = {user.ready().said["bin"] for user in users}
-    assert len(used) == 1
-    assert embedded_home in Path(used.pop()).parents
-    assert len(list((embedded_home / "binaries").iterdir())) == 1
-    assert for_root_only.stat().st_mode & 0o777 == 0o700
-
-
-@as_root
-def test_data_that_nobody_cannot_reach_are_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    with pytest.raises(EmbeddedError, match="cannot enter"):
-        EmbeddedServer(tmp_path / "data", durable=False).start()
-    assert tmp_path.stat().st_mode & 0o777 == 0o700
-
-
-@as_root
-def test_a_home_that_belongs_to_somebody_else_is_refused(embedded_home: Path) -> None:
-    os.chown(embedded_home, server_account().uid, -1)
-    with pytest.raises(EmbeddedError, match="belongs to uid"), shared_server():
-        pytest.fail("started in a folder of another user")
-
-
-def test_a_home_that_others_may_write_to_is_refused(embedded_home: Path) -> None:
-    embedded_home.chmod(0o777)
-    with pytest.raises(EmbeddedError, match="Others may write"), shared_server():
-        pytest.fail("started in a folder that others may write to")
-
-
-def test_ctrl_c_ends_the_user_and_the_server(use: Callable[..., User]) -> None:
-    user = use("private", stderr=subprocess.DEVNULL).ready()
+def test_ctrl_c_ends_the_user_and_the_server(use_server: Callable[..., User]) -> None:
+    user = use_server("private", stderr=subprocess.DEVNULL).ready()
     user.process.send_signal(signal.SIGINT)
-    user.process.wait(_PATIENCE_SECONDS)
+    user.process.wait(30)
     assert not alive(user.said["pid"]), "leaving the context must stop the server"
