@@ -100,6 +100,22 @@ def call(connection: PgConnection, function: str, **named: Any) -> list[Any]:
     return query(connection, sql, *parameters)
 
 
+_BOOKED_COLUMNS = {
+    "channel_id": "'default'",
+    "video_type": "'final'",
+    "scheduled_publish_time": "(current_date + 40) + time '20:00' at time zone 'UTC'",
+}
+
+
+def insert_sql(**columns: str) -> str:
+    """Return a direct insert of a booking forty days ahead, with SQL expressions for columns."""
+    values = {**_BOOKED_COLUMNS, **columns}
+    return (
+        f"insert into slotwarden.reservation ({', '.join(values)})"
+        f" values ({', '.join(values.values())})"
+    )
+
+
 def attempt_call(connection: PgConnection, function: str, **named: Any) -> Outcome:
     """Call a function of slotwarden in named notation and return what came of it."""
     sql, parameters = call_sql(function, **named)
