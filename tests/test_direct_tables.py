@@ -1,4 +1,4 @@
-"""Ways in which the owner may write: COPY, upsert, MERGE, history, maximums. All of it is charged."""
+"""How the owner may write: COPY, upsert, MERGE, history, maximums. All of it is charged."""
 
 from __future__ import annotations
 
