@@ -80,7 +80,7 @@ create table alembic_version (
 \ir functions/internal/bound_lock_wait.sql
 \ir functions/internal/lock_days.sql
 \ir functions/internal/raise_ledger_conflict.sql
-\ir functions/internal/raise_over_maximum.sql
+\ir functions/internal/refuse_over_maximum.sql
 \ir functions/internal/post_charges.sql
 \ir functions/internal/post_balance.sql
 \ir functions/internal/check_reservation_slot.sql

@@ -62,7 +62,7 @@ drop function lock_reservation;
 drop function check_reservation_slot;
 drop function post_balance;
 drop function post_charges;
-drop function raise_over_maximum;
+drop function refuse_over_maximum;
 drop function raise_ledger_conflict;
 drop function lock_days;
 drop function bound_lock_wait;

@@ -1115,40 +1115,30 @@ comment on function sorted_charges(charge[]) is
   'Charges in the order of the locks: by day and limit.';
 
 -- The usage of a limit on one day: latest balance and maximum in force. A day
--- that nobody has booked has the maximum of its limit.
-create function usage_of(
-  p_limit_id text,
-  p_day date,
-  out used_units integer,
-  out max_units integer,
-  out version integer
-)
-returns record
-language plpgsql
+-- that nobody has booked has the maximum of its limit. Inlined into the queries
+-- that call it.
+create function usage_of(p_limit_id text, p_day date)
+returns table (used_units integer, max_units integer, version integer)
+language sql
 stable
-set search_path from current
-as $$
-begin
-  select d.max_units, latest.used_units, latest.version
-  into max_units, used_units, version
-  from limit_day as d
+begin atomic
+  select
+    coalesce(latest.used_units, 0),
+    coalesce(
+      d.max_units,
+      (select l.max_units from daily_limit as l where l.limit_id = p_limit_id)
+    ),
+    coalesce(latest.version, 0)
+  from (values (1)) as one_row (n)
+  left join limit_day as d on d.limit_id = p_limit_id and d.day = p_day
   left join lateral (
     select e.used_units, e.version
     from usage_ledger as e
     where e.limit_id = p_limit_id and e.day = p_day
     order by e.version desc
     limit 1
-  ) as latest on true
-  where d.limit_id = p_limit_id and d.day = p_day;
-  if not found then
-    select l.max_units into max_units
-    from daily_limit as l
-    where l.limit_id = p_limit_id;
-  end if;
-  used_units := coalesce(used_units, 0);
-  version := coalesce(version, 0);
+  ) as latest on true;
 end;
-$$;
 
 comment on function usage_of(text, date) is
   'Units used, maximum and version of a limit on a day.';
@@ -1221,25 +1211,19 @@ stable
 set search_path from current
 as $$
 declare
-  v_charge charge;
-  v_reached charge;
-  v_usage record;
-  v_reached_usage record;
+  v_reached record;
 begin
-  -- One look-up by key for each: a join would be planned while the tables are
-  -- small, and keep that plan when they have grown.
-  foreach v_charge in array p_charges loop
-    continue when v_charge.units <= 0
-      or v_reached.limit_id is not null
-        and (v_charge.counted_at, v_charge.day, v_charge.limit_id)
-          > (v_reached.counted_at, v_reached.day, v_reached.limit_id);
-    v_usage := usage_of(v_charge.limit_id, v_charge.day);
-    if v_usage.used_units + v_charge.units > v_usage.max_units then
-      v_reached := v_charge;
-      v_reached_usage := v_usage;
-    end if;
-  end loop;
-  if v_reached.limit_id is null then
+  select
+    c.limit_id, c.counted_at, c.day, c.units,
+    usage.used_units, usage.max_units, usage.version
+  into v_reached
+  from unnest(p_charges) as c
+  cross join lateral usage_of(c.limit_id, c.day) as usage
+  where c.units > 0
+    and usage.used_units + c.units > usage.max_units
+  order by c.counted_at, c.day, c.limit_id
+  limit 1;
+  if not found then
     return null;
   end if;
   return row(
@@ -1247,16 +1231,16 @@ begin
     format(
       'daily limit %L is reached on %s: %s of %s units used, %s more needed',
       v_reached.limit_id, to_char(v_reached.day, 'YYYY-MM-DD'),
-      v_reached_usage.used_units, v_reached_usage.max_units, v_reached.units
+      v_reached.used_units, v_reached.max_units, v_reached.units
     ),
     jsonb_build_object(
       'limit', v_reached.limit_id,
       'counted_at', v_reached.counted_at,
       'day', to_char(v_reached.day, 'YYYY-MM-DD'),
-      'used', v_reached_usage.used_units,
-      'max', v_reached_usage.max_units,
+      'used', v_reached.used_units,
+      'max', v_reached.max_units,
       'units', v_reached.units,
-      'version', v_reached_usage.version
+      'version', v_reached.version
     )
   )::refusal;
 end;
@@ -1553,17 +1537,20 @@ $$;
 comment on function raise_ledger_conflict() is
   'Raises 40001 for a version of a usage that another transaction wrote first.';
 
--- What the ledger's check constraint would raise for a direct write, with the
--- message and detail that the functions give.
-create function raise_over_maximum(p_charge charge)
+-- What the ledger's check constraint is about to raise for a direct write, with
+-- the message and the detail that the functions give.
+create function refuse_over_maximum(p_charges charge[])
 returns void
 language plpgsql
 stable
 set search_path from current
 as $$
 declare
-  v_refusal refusal := limit_refusal(array[p_charge]);
+  v_refusal refusal := limit_refusal(p_charges);
 begin
+  if v_refusal.code is null then
+    return;
+  end if;
   raise exception using
     errcode = 'check_violation',
     message = v_refusal.message,
@@ -1574,8 +1561,8 @@ begin
 end;
 $$;
 
-comment on function raise_over_maximum(charge) is
-  'Raises 23514 (usage_ledger_within_maximum) for a charge that passes a maximum.';
+comment on function refuse_over_maximum(charge[]) is
+  'Raises 23514 (usage_ledger_within_maximum), if the charges would pass a maximum.';
 
 -- Writes charges to the ledger. The days are locked first, and the balances
 -- read by a later statement; the ledger's own constraints refuse what would
@@ -1592,37 +1579,54 @@ volatile
 set search_path from current
 as $$
 declare
-  v_charge charge;
-  v_usage record;
+  v_posted integer;
 begin
-  perform lock_days(p_charges, null);
-  foreach v_charge in array p_charges loop
-    v_usage := usage_of(v_charge.limit_id, v_charge.day);
-    if v_charge.units > 0 and v_usage.used_units + v_charge.units > v_usage.max_units then
-      perform raise_over_maximum(v_charge);
-    end if;
-    insert into usage_ledger (
-      limit_id, day, version, reservation_id, attempt, units,
-      used_units, max_units, reason, at, by
+  -- A function has locked its days already: then they bear this transaction's
+  -- mark, and locking them again would only cost time.
+  if exists (
+    select from unnest(p_charges) as c
+    where not exists (
+      select from limit_day as d
+      where d.limit_id = c.limit_id
+        and d.day = c.day
+        and pg_current_xact_id()::xid in (d.xmin, d.xmax)
     )
-    values (
-      v_charge.limit_id,
-      v_charge.day,
-      v_usage.version + 1,
-      p_reservation_id,
-      case v_charge.counted_at when 'upload' then p_attempt end,
-      v_charge.units,
-      v_usage.used_units + v_charge.units,
-      v_usage.max_units,
-      p_reason,
-      clock_now(),
-      caller_role()
-    )
-    on conflict on constraint usage_ledger_pkey do nothing;
-    if not found then
-      perform raise_ledger_conflict();
-    end if;
-  end loop;
+  ) then
+    perform lock_days(p_charges, null);
+    perform refuse_over_maximum(p_charges);
+  end if;
+  insert into usage_ledger (
+    limit_id, day, version, reservation_id, attempt, units,
+    used_units, max_units, reason, at, by
+  )
+  select
+    c.limit_id,
+    c.day,
+    usage.version + row_number() over same_day,
+    p_reservation_id,
+    case c.counted_at when 'upload' then p_attempt end,
+    c.units,
+    usage.used_units + sum(c.units) over same_day,
+    d.max_units,
+    p_reason,
+    clock_now(),
+    caller_role()
+  from unnest(p_charges) as c
+  cross join lateral usage_of(c.limit_id, c.day) as usage
+  cross join lateral (
+    select l.max_units
+    from limit_day as l
+    where l.limit_id = c.limit_id and l.day = c.day
+    limit 1
+  ) as d
+  window same_day as (
+    partition by c.limit_id, c.day order by c.units, c.counted_at
+  )
+  on conflict on constraint usage_ledger_pkey do nothing;
+  get diagnostics v_posted = row_count;
+  if v_posted <> cardinality(p_charges) then
+    perform raise_ledger_conflict();
+  end if;
 end;
 $$;
 
@@ -1843,9 +1847,11 @@ declare
   v_reservation reservation;
 begin
   loop
-    v_replayed := replay(p_request_key, p_function, p_arguments);
-    if is_settled(v_replayed) then
-      return v_replayed;
+    if p_request_key is not null then
+      v_replayed := replay(p_request_key, p_function, p_arguments);
+      if is_settled(v_replayed) then
+        return v_replayed;
+      end if;
     end if;
 
     v_upload_time := upload_time_for(p_publish_time, p_channel.upload_lead, clock_now());
@@ -3425,11 +3431,11 @@ begin
   );
 
   foreach v_day in array v_days loop
-    v_before := (usage_of(v_day.limit_id, v_day.day)).used_units;
+    select u.used_units into v_before from usage_of(v_day.limit_id, v_day.day) as u;
     update limit_day as d
     set day = d.day
     where d.limit_id = v_day.limit_id and d.day = v_day.day;
-    v_after := (usage_of(v_day.limit_id, v_day.day)).used_units;
+    select u.used_units into v_after from usage_of(v_day.limit_id, v_day.day) as u;
     v_changes := v_changes || row(
       null, v_day.limit_id, v_day.day, 'recount', v_before, v_after,
       'the balance is the sum of the entries'

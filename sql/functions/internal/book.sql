@@ -30,9 +30,11 @@ declare
   v_reservation reservation;
 begin
   loop
-    v_replayed := replay(p_request_key, p_function, p_arguments);
-    if is_settled(v_replayed) then
-      return v_replayed;
+    if p_request_key is not null then
+      v_replayed := replay(p_request_key, p_function, p_arguments);
+      if is_settled(v_replayed) then
+        return v_replayed;
+      end if;
     end if;
 
     v_upload_time := upload_time_for(p_publish_time, p_channel.upload_lead, clock_now());

@@ -62,11 +62,11 @@ begin
   );
 
   foreach v_day in array v_days loop
-    v_before := (usage_of(v_day.limit_id, v_day.day)).used_units;
+    select u.used_units into v_before from usage_of(v_day.limit_id, v_day.day) as u;
     update limit_day as d
     set day = d.day
     where d.limit_id = v_day.limit_id and d.day = v_day.day;
-    v_after := (usage_of(v_day.limit_id, v_day.day)).used_units;
+    select u.used_units into v_after from usage_of(v_day.limit_id, v_day.day) as u;
     v_changes := v_changes || row(
       null, v_day.limit_id, v_day.day, 'recount', v_before, v_after,
       'the balance is the sum of the entries'

@@ -1,0 +1,61 @@
+-- The work of import_langflix. All days are locked first, in their order; then
+-- the rows are taken one after the other, so that of several in one slot the
+-- first keeps it.
+create function langflix_import(
+  p_schedule jsonb,
+  p_source text,
+  p_channel channel,
+  p_deadline timestamptz
+)
+returns langflix_result[]
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_rows langflix_row[];
+  v_row langflix_row;
+  v_seen jsonb := '{}';
+  v_key text;
+  v_days limit_day[] := '{}';
+  v_results langflix_result[] := '{}';
+begin
+  v_rows := array(
+    select l
+    from (
+      select langflix_row_of(e.row, p_source, p_channel) as l, e.place
+      from jsonb_array_elements(p_schedule) with ordinality as e (row, place)
+    ) as read
+    order by (l).created_at nulls last, (l).source_id, read.place
+  );
+  perform lock_days(
+    array(
+      select distinct row(c.limit_id, null, c.day, 0)::charge
+      from unnest(v_rows) as r
+      cross join lateral unnest(reservation_charges(null, r.reservation)) as c
+      where not r.is_known and r.reason is null
+      order by 1
+    ),
+    p_deadline
+  );
+
+  foreach v_row in array v_rows loop
+    v_key := coalesce(v_row.source_id, md5(v_row.row::text));
+    if v_row.is_known or v_seen ? v_key then
+      v_results := v_results || row(
+        v_row.row ->> 'id', 'known', v_row.known_reservation_id, null
+      )::langflix_result;
+      continue;
+    end if;
+    v_seen := v_seen || jsonb_build_object(v_key, true);
+    if v_row.reason is null and langflix_clash(v_row.reservation) is null then
+      v_days := v_days || langflix_make_room(reservation_charges(null, v_row.reservation));
+    end if;
+    v_results := v_results || langflix_import_row(v_row, p_source);
+  end loop;
+  return v_results || langflix_restore_maxima(v_days);
+end;
+$$;
+
+comment on function langflix_import(jsonb, text, channel, timestamptz) is
+  'Imports rows of LangFlix''s and says what came of each; 55P03 past the deadline, 40001.';
