@@ -1859,14 +1859,20 @@ begin
       select c
       from charges_for(p_channel.channel_id, p_type, p_publish_time, v_upload_time) as c
     );
-    v_obstacle := limit_refusal(v_charges);
+    v_obstacle := coalesce(
+      past_refusal(p_publish_time, p_channel.time_zone),
+      limit_refusal(v_charges)
+    );
     if v_obstacle.code is null then
       perform lock_days(v_charges, p_deadline);
       -- An upload that is to run at once may have moved to the next day while
       -- this call was waiting.
       continue when v_upload_time < clock_now() and v_charges <> array(
         select c
-        from charges_for(p_channel.channel_id, p_type, p_publish_time, clock_now()) as c
+        from charges_for(
+          p_channel.channel_id, p_type, p_publish_time,
+          upload_time_for(p_publish_time, p_channel.upload_lead, clock_now())
+        ) as c
       );
       v_obstacle := coalesce(
         past_refusal(p_publish_time, p_channel.time_zone),
