@@ -96,7 +96,8 @@ def pytest_configure_node(node: Any) -> None:
 
 def _start_once(config: pytest.Config) -> ServerAddress:
     if _server not in config.stash:
-        server = EmbeddedServer(durable=False)
+        # Room for two hundred callers at once, beside the other worker's.
+        server = EmbeddedServer(durable=False, settings={"max_connections": "400"})
         server.start()
         config.stash[_server] = server
     server = config.stash[_server]
