@@ -163,9 +163,37 @@ create table alembic_version (
 \ir functions/admin/apply_quota_profile.sql
 \ir functions/admin/recalculate_usage.sql
 
+\ir tables/imported_reservation.sql
+\ir langflix_types.sql
+\ir views/langflix_limit.sql
+\ir views/youtube_schedule.sql
+\ir views/youtube_quota_usage.sql
+\ir functions/internal/langflix_local_time.sql
+\ir functions/internal/langflix_instant.sql
+\ir functions/internal/langflix_whole_minute.sql
+\ir functions/internal/langflix_time_refusal.sql
+\ir functions/internal/langflix_status.sql
+\ir functions/internal/langflix_reservation.sql
+\ir functions/internal/langflix_row_of.sql
+\ir functions/internal/langflix_known.sql
+\ir functions/internal/langflix_clash.sql
+\ir functions/internal/langflix_make_room.sql
+\ir functions/internal/langflix_restore_maxima.sql
+\ir functions/internal/langflix_import_row.sql
+\ir functions/internal/langflix_import.sql
+\ir functions/internal/langflix_reservation_of_video.sql
+\ir functions/internal/langflix_add_video_id.sql
+\ir functions/internal/langflix_unreported_upload.sql
+\ir functions/langflix/import_langflix.sql
+\ir functions/langflix/list_import_conflicts.sql
+\ir functions/langflix/rebook_import_conflict.sql
+\ir functions/langflix/record_upload.sql
+\ir functions/langflix/account_upload.sql
+\ir functions/langflix/langflix_settings.sql
+
 \ir defaults.sql
 \ir roles.sql
 
 insert into alembic_version (version_num)
-values ('0002');
+values ('0003');
 commit;

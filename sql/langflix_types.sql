@@ -4,8 +4,6 @@ create type langflix_row as (
   source_id text,
   created_at timestamptz,
   reservation reservation,
-  is_known boolean,
-  known_reservation_id bigint,
   reason text
 );
 
@@ -14,9 +12,6 @@ comment on column langflix_row.row is 'The row.';
 comment on column langflix_row.source_id is 'Its id, a UUID in lower case; null: it has none.';
 comment on column langflix_row.created_at is 'When LangFlix made it; null: not known.';
 comment on column langflix_row.reservation is 'What it is to be booked as.';
-comment on column langflix_row.is_known is 'Whether an earlier import has settled it.';
-comment on column langflix_row.known_reservation_id is
-  'The reservation that it is known as; null: an import conflict that is open.';
 comment on column langflix_row.reason is
   'Why it cannot be booked, as far as the row itself says; null: it can.';
 

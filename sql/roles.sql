@@ -17,14 +17,19 @@ declare
     'fail_upload(bigint, uuid, text)',
     'retry_upload(bigint, date, time, integer, text)',
     'claim_due_uploads(integer, interval, text)',
-    'record_usage(text, integer, date, text)'
+    'record_usage(text, integer, date, text)',
+    'record_upload(text, text, text, text)',
+    'account_upload(text, integer, date, text)',
+    'rebook_import_conflict(bigint, date, time, text, text)'
   ];
   v_reading text[] := array[
     'daily_status(date, text)',
     'calendar(date, integer, text)',
     'available_slots(text, date, integer, text, integer)',
     'usage_history(date, date, text, text)',
-    'quota_warnings(date, integer, text, numeric)'
+    'quota_warnings(date, integer, text, numeric)',
+    'list_import_conflicts(text, boolean)',
+    'langflix_settings(text)'
   ];
   v_admin text[] := array[
     'create_channel(text, text, interval, text[], text)',
@@ -37,9 +42,11 @@ declare
     'add_blackout(timestamptz, timestamptz, text, text)',
     'remove_blackout(bigint)',
     'apply_quota_profile(text, text, text)',
-    'recalculate_usage(date, date, boolean, boolean)'
+    'recalculate_usage(date, date, boolean, boolean)',
+    'import_langflix(jsonb, text, text, boolean)'
   ];
   v_views text[] := array['daily_usage', 'usage_drift', 'lock_waits'];
+  v_langflix_views text[] := array['youtube_schedule', 'youtube_quota_usage'];
   v_granted record;
   v_object text;
 begin
@@ -53,7 +60,7 @@ begin
         when 'reader' then v_reading
         else v_booking || v_reading || v_admin
       end as functions,
-      case w.purpose when 'app' then '{}'::text[] else v_views end as views
+      v_langflix_views || case w.purpose when 'app' then '{}'::text[] else v_views end as views
     from workspace_role as w
     where w.purpose <> 'owner'
     order by w.purpose

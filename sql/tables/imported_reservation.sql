@@ -36,3 +36,10 @@ comment on constraint imported_reservation_source_valid on imported_reservation 
   'A name that fits into the index key.';
 comment on constraint imported_reservation_source_id_valid on imported_reservation is
   'Ids of LangFlix are UUIDs, which the view youtube_schedule shows as such.';
+
+-- Rows that could not be booked are told apart by their id as well.
+create index import_conflict_source_id_idx
+  on import_conflict (source, lower(row ->> 'id'));
+
+comment on index import_conflict_source_id_idx is
+  'Finds the conflict that a row of LangFlix''s was kept as.';

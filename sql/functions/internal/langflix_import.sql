@@ -15,39 +15,37 @@ as $$
 declare
   v_rows langflix_row[];
   v_row langflix_row;
-  v_seen jsonb := '{}';
-  v_key text;
+  v_known record;
   v_days limit_day[] := '{}';
   v_results langflix_result[] := '{}';
 begin
   v_rows := array(
-    select l
+    select read.row
     from (
-      select langflix_row_of(e.row, p_source, p_channel) as l, e.place
+      select langflix_row_of(e.row, p_channel) as row, e.place
       from jsonb_array_elements(p_schedule) with ordinality as e (row, place)
     ) as read
-    order by (l).created_at nulls last, (l).source_id, read.place
+    order by (read.row).created_at nulls last, (read.row).source_id, read.place
   );
   perform lock_days(
-    array(
+    sorted_charges(array(
       select distinct row(c.limit_id, null, c.day, 0)::charge
       from unnest(v_rows) as r
       cross join lateral unnest(reservation_charges(null, r.reservation)) as c
-      where not r.is_known and r.reason is null
-      order by 1
-    ),
+      where r.reason is null
+        and not (langflix_known(r, p_source)).is_known
+    )),
     p_deadline
   );
 
   foreach v_row in array v_rows loop
-    v_key := coalesce(v_row.source_id, md5(v_row.row::text));
-    if v_row.is_known or v_seen ? v_key then
+    v_known := langflix_known(v_row, p_source);
+    if v_known.is_known then
       v_results := v_results || row(
-        v_row.row ->> 'id', 'known', v_row.known_reservation_id, null
+        v_row.row ->> 'id', 'known', v_known.reservation_id, null
       )::langflix_result;
       continue;
     end if;
-    v_seen := v_seen || jsonb_build_object(v_key, true);
     if v_row.reason is null and langflix_clash(v_row.reservation) is null then
       v_days := v_days || langflix_make_room(reservation_charges(null, v_row.reservation));
     end if;

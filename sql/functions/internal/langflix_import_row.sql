@@ -17,14 +17,14 @@ begin
     if found then
       insert into imported_reservation (reservation_id, source, source_id)
       values (v_reservation.reservation_id, p_source, p_row.source_id);
-      return row(p_row.source_id, 'imported', v_reservation.reservation_id, null);
+      return row(p_row.source_id, 'imported', v_reservation.reservation_id, null)::langflix_result;
     end if;
     -- Another booking, which shares no limit with this one, was faster.
     v_reason := coalesce(langflix_clash(v_reservation), 'its slot was taken meanwhile');
   end if;
   insert into import_conflict (source, row, reason)
   values (p_source, p_row.row, v_reason);
-  return row(p_row.row ->> 'id', 'conflict', null, v_reason);
+  return row(p_row.row ->> 'id', 'conflict', null, v_reason)::langflix_result;
 end;
 $$;
 

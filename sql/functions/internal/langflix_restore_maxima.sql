@@ -8,10 +8,11 @@ set search_path from current
 as $$
 declare
   v_day limit_day;
+  v_used_units integer;
   v_results langflix_result[] := '{}';
 begin
   for v_day in
-    select distinct on (d.day, d.limit_id) d.*
+    select distinct on (d.day, d.limit_id) d.limit_id, d.day, d.max_units, d.overridden
     from unnest(p_days) with ordinality as d (limit_id, day, max_units, overridden, place)
     order by d.day, d.limit_id, d.place
   loop
@@ -23,13 +24,15 @@ begin
     where l.limit_id = d.limit_id
       and d.limit_id = v_day.limit_id
       and d.day = v_day.day;
-    v_results := v_results || row(
-      null, 'over_limit', null, format(
-        'daily limit %L on %s: %s of %s units are used; nothing new is accepted until fewer are',
-        v_day.limit_id, to_char(v_day.day, 'YYYY-MM-DD'),
-        (usage_of(v_day.limit_id, v_day.day)).used_units, v_day.max_units
-      )
-    )::langflix_result;
+    v_used_units := (usage_of(v_day.limit_id, v_day.day)).used_units;
+    if v_used_units > v_day.max_units then
+      v_results := v_results || row(
+        null, 'over_limit', null, format(
+          'daily limit %L on %s: %s of %s units are used; nothing new is accepted until usage falls below',
+          v_day.limit_id, to_char(v_day.day, 'YYYY-MM-DD'), v_used_units, v_day.max_units
+        )
+      )::langflix_result;
+    end if;
   end loop;
   return v_results;
 end;

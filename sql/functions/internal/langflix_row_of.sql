@@ -1,4 +1,4 @@
-create function langflix_row_of(p_row jsonb, p_source text, p_channel channel)
+create function langflix_row_of(p_row jsonb, p_channel channel)
 returns langflix_row
 language plpgsql
 volatile
@@ -13,19 +13,6 @@ begin
     v_row.source_id := null;
   end if;
   v_row.created_at := langflix_instant(p_row ->> 'created_at', p_channel.time_zone);
-
-  select i.reservation_id into v_row.known_reservation_id
-  from imported_reservation as i
-  where i.source = p_source and i.source_id = v_row.source_id;
-  v_row.is_known := found;
-  if not v_row.is_known then
-    select c.reservation_id into v_row.known_reservation_id
-    from import_conflict as c
-    where c.source = p_source
-      and (lower(c.row ->> 'id') = v_row.source_id or md5(c.row::text) = md5(p_row::text))
-    limit 1;
-    v_row.is_known := found;
-  end if;
 
   v_row.reservation := langflix_reservation(p_row, p_channel);
   v_row.reason := case
@@ -55,5 +42,5 @@ begin
 end;
 $$;
 
-comment on function langflix_row_of(jsonb, text, channel) is
-  'Reads a row of LangFlix''s: what it is to be booked as, whether it is known, what is wrong with it.';
+comment on function langflix_row_of(jsonb, channel) is
+  'Reads a row of LangFlix''s: what it is to be booked as, or what is wrong with it.';
