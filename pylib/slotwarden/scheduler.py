@@ -13,10 +13,11 @@ from .calls import NESTED_RESERVATION, nested_reservation
 from .models import DailyStatus, Reservation, ReservationOutcome
 from .openings import Openings
 from .reading import Reading
+from .takeover import Takeover
 from .uploads import Uploads
 
 
-class Scheduler(Batches, Uploads, Reading, Openings, Administration):
+class Scheduler(Batches, Uploads, Reading, Openings, Administration, Takeover):
     """Books publish slots; checks, locks and charges happen in PostgreSQL.
 
     Parameters
