@@ -1,0 +1,92 @@
+"""What the tests of a booking's whole life share: a clock of their own, and short ways to call."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from support import Connect, PgConnection, attempt_call, call, query, session, snapshot
+
+# A Wednesday, four days before the clocks go forward in New York.
+NOW = "2031-03-05 12:00Z"
+DAY = dt.date(2031, 3, 6)
+ONE_DAY = dt.timedelta(days=1)
+NEXT = DAY + ONE_DAY
+
+PLENTY = 1_000_000_000
+
+
+def run_clock(connection: PgConnection, instant: str) -> None:
+    """Let slotwarden's clock go on from an instant, for all sessions; called again, move it."""
+    query(
+        connection,
+        """
+        create table if not exists slotwarden.moved_clock (
+          at timestamptz not null, since timestamptz not null
+        );
+        grant select on slotwarden.moved_clock to public;
+        create or replace function slotwarden.clock_now() returns timestamptz
+          language sql volatile
+          as 'select at + (clock_timestamp() - since) from slotwarden.moved_clock';
+        delete from slotwarden.moved_clock;
+        insert into slotwarden.moved_clock values (%s, clock_timestamp())
+        """,
+        instant,
+    )
+
+
+def prepared(connect: Connect, *, limited: bool = True, now: str = NOW) -> PgConnection:
+    """Return a session of the tables' owner, on a workspace where it is `now`."""
+    db = session(connect)
+    run_clock(db, now)
+    if not limited:
+        for limit in ("final", "short", "api_units"):
+            call(db, "set_daily_limit", p_limit=limit, p_max=PLENTY)
+    return db
+
+
+def times(*texts: str) -> list[dt.time]:
+    return [dt.time.fromisoformat(each) for each in texts]
+
+
+def text(instant: dt.datetime) -> str:
+    return instant.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def slot(reservation: Any) -> str:
+    """Return the publish time, in UTC."""
+    return text(reservation.scheduled_publish_time)
+
+
+def on(connection: PgConnection, function: str, reservation: Any, **named: Any) -> Any:
+    """Call a function on a reservation and return what it returns."""
+    return call(connection, function, p_reservation_id=reservation.reservation_id, **named)[0]
+
+
+def move(connection: PgConnection, reservation: Any, day: dt.date, at: str, **named: Any) -> Any:
+    return on(connection, "reschedule_reservation", reservation, day=day, at=at, **named)
+
+
+def refusal(connection: PgConnection, function: str, **named: Any) -> Any:
+    """Return what came of a call; if it was refused, nothing has changed."""
+    before = snapshot(connection)
+    outcome = attempt_call(connection, function, **named)
+    if outcome.sqlstate is not None:
+        assert snapshot(connection) == before
+    return outcome
+
+
+def refused_on(connection: PgConnection, function: str, reservation: Any, **named: Any) -> Any:
+    return refusal(connection, function, p_reservation_id=reservation.reservation_id, **named)
+
+
+def ledger(connection: PgConnection, reservation: Any) -> list[tuple[str, str, int, int | None]]:
+    """Return the entries of a reservation: limit, day, units and attempt, as written."""
+    rows: Sequence[Any] = query(
+        connection,
+        "select limit_id, day::text, units, attempt from slotwarden.usage_ledger"
+        " where reservation_id = %s order by at, day, limit_id, units",
+        reservation.reservation_id,
+    )
+    return [tuple(row) for row in rows]

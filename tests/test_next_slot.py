@@ -1,0 +1,468 @@
+"""The next free slot: its order, its limits, and one for each of many callers at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from life import DAY, ONE_DAY, prepared, run_clock, slot, text, times
+from support import (
+    APP,
+    OWNER,
+    READER,
+    Background,
+    Connect,
+    Outcome,
+    PgConnection,
+    WaitUntilBlocked,
+    assert_consistent,
+    attempt_call,
+    background,
+    be_patient,
+    call,
+    call_sql,
+    query,
+    raises_sqlstate,
+    reserve,
+    run_concurrently,
+    scalar,
+    session,
+    snapshot,
+    used,
+)
+
+# Posting times first, then the full hours.
+ORDER = ["10:00", "14:00", "18:00"] + [
+    f"{hour:02d}:00" for hour in (9, 11, 12, 13, 15, 16, 17, 19, 20, 21)
+]
+
+
+def take(connection: PgConnection, kind: str = "final", **named: Any) -> Any:
+    named.setdefault("p_from", DAY)
+    return call(connection, "reserve_next_slot", kind=kind, **named)[0]
+
+
+def slots_of(days: int, first: dt.date = DAY) -> list[str]:
+    """Return the slots of some days in the order in which they are to be booked."""
+    return [f"{first + dt.timedelta(day)} {time}" for day in range(days) for time in ORDER]
+
+
+def available(connection: PgConnection, count: int, **named: Any) -> list[str]:
+    named.setdefault("p_from", DAY)
+    rows = call(connection, "available_slots", kind="final", p_count=count, **named)
+    for row in rows:
+        assert text(row.publish_time)[:10] == str(row.day)
+        assert text(row.publish_time)[11:] == row.local_time.strftime("%H:%M")
+    return [text(row.publish_time) for row in rows]
+
+
+def test_posting_times_come_first_then_full_hours_then_the_next_day(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    app = session(connect, role=APP)
+    expected = slots_of(2)[:15]
+    assert available(app, 15) == expected
+    assert [slot(take(app)) for _ in range(15)] == expected
+    assert_consistent(db)
+
+
+def test_of_today_only_what_is_still_to_come(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    run_clock(db, "2031-03-06 14:00Z")
+    expected = [f"{DAY} {time}" for time in ("18:00", "15:00", "16:00", "17:00", "19:00")]
+    assert available(db, 5, p_from=None) == expected
+    assert [slot(take(db, p_from=None)) for _ in range(5)] == expected
+    assert slot(take(db, p_from=DAY - 10 * ONE_DAY, p_horizon_days=11)) == f"{DAY} 20:00"
+
+
+def test_gaps_are_filled_or_on_demand_left(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    booked = [take(db) for _ in range(3)]
+    call(db, "cancel_reservation", p_reservation_id=booked[1].reservation_id)
+    assert slot(take(db, p_append=True)) == f"{DAY} 19:00"
+    assert slot(take(db)) == slot(booked[1])
+    reserve(db, DAY + 3 * ONE_DAY, "final", "10:30")
+    assert slot(take(db, p_append=True)) == f"{DAY + 3 * ONE_DAY} 14:00"
+    assert slot(take(db)) == f"{DAY} 09:00"
+    with raises_sqlstate("SWNON"):
+        take(db, p_append=True, p_horizon_days=3)
+
+
+def test_to_append_looks_at_what_is_live_and_from_the_day_asked_for(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    assert slot(take(db, p_append=True)) == f"{DAY} 10:00"
+    gone = reserve(db, DAY + 2 * ONE_DAY, "final", "20:00")
+    call(db, "cancel_reservation", p_reservation_id=gone.reservation_id)
+    assert slot(take(db, p_append=True)) == f"{DAY} 14:00"
+    assert slot(take(db, p_append=True, p_from=DAY + ONE_DAY)) == f"{DAY + ONE_DAY} 10:00"
+
+
+def test_days_at_a_limit_are_passed_over(connect: Connect) -> None:
+    db = prepared(connect)
+    booked = [slot(take(db)) for _ in range(5)]
+    assert booked == [slots_of(3)[place] for place in (0, 1, 13, 14, 26)]
+    # Six uploads fit into a day of quota, of which two are finals.
+    assert [slot(take(db, "short"))[:10] for _ in range(6)] == [str(DAY)] * 4 + [
+        str(DAY + ONE_DAY)
+    ] * 2
+    assert used(db, DAY) == {"final": 2, "short": 4, "api_units": 9600}
+    assert_consistent(db)
+
+
+def test_a_slot_whose_quota_day_is_another_one_is_free(connect: Connect) -> None:
+    db = prepared(connect)
+    call(db, "set_channel", p_channel="default", p_time_zone="Asia/Seoul")
+    # Until 17:00 in Seoul it is the day before in California.
+    call(db, "override_day", p_limit="api_units", p_day=DAY - ONE_DAY, p_max=0)
+    assert slot(take(db)) == f"{DAY} 09:00"
+    assert used(db, DAY) == {"final": 1, "api_units": 1600}
+
+
+def test_posting_times_of_a_weekday_are_added_to_those_of_every_day(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    every_day = call(db, "set_posting_times", p_times=times("12:30", "08:00", "12:30"))
+    assert [(row.local_time, row.iso_weekday) for row in every_day] == [
+        (dt.time(8), None),
+        (dt.time(12, 30), None),
+    ]
+    call(db, "set_posting_times", p_times=times("08:00", "00:00"), p_iso_weekday=DAY.isoweekday())
+    assert available(db, 5) == [
+        f"{DAY} {time}" for time in ("00:00", "08:00", "12:30", "09:00", "10:00")
+    ]
+    assert available(db, 3, p_from=DAY + ONE_DAY) == [
+        f"{DAY + ONE_DAY} {time}" for time in ("08:00", "12:30", "09:00")
+    ]
+    assert call(db, "set_posting_times", p_times=[]) == []
+    assert available(db, 3) == [f"{DAY} {time}" for time in ("00:00", "08:00", "09:00")]
+    assert available(db, 1, p_from=DAY + ONE_DAY) == [f"{DAY + ONE_DAY} 09:00"]
+
+
+@pytest.mark.parametrize(
+    ("named", "sqlstate"),
+    [
+        ({"p_times": None}, "SWARG"),
+        ({"p_times": [None]}, "SWARG"),
+        ({"p_times": ["24:00"]}, "SWARG"),
+        ({"p_times": ["10:00:30"]}, "SWARG"),
+        ({"p_times": ["10:00"], "p_iso_weekday": 0}, "SWARG"),
+        ({"p_times": ["10:00"], "p_iso_weekday": 8}, "SWARG"),
+        ({"p_times": ["10:00"], "channel": None}, "SWARG"),
+        ({"p_times": ["10:00"], "channel": "nobody"}, "SWCHN"),
+    ],
+)
+def test_posting_times_that_cannot_be(
+    connect: Connect, named: dict[str, Any], sqlstate: str
+) -> None:
+    db = prepared(connect, limited=False)
+    sql, parameters = call_sql("set_posting_times", **named)
+    with raises_sqlstate(sqlstate):
+        query(db, sql.replace("p_times => %s", "p_times => %s::time[]"), *parameters)
+    assert scalar(db, "select count(*) from slotwarden.posting_time") == 3
+
+
+def test_blackouts_are_passed_over(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    call(
+        db,
+        "add_blackout",
+        p_from=f"{DAY} 10:00Z",
+        p_to=f"{DAY + ONE_DAY} 14:00Z",
+        p_reason="holidays",
+    )
+    assert [slot(take(db)) for _ in range(3)] == [
+        f"{DAY} 09:00",
+        f"{DAY + ONE_DAY} 14:00",
+        f"{DAY + ONE_DAY} 18:00",
+    ]
+    call(db, "add_blackout", p_from=f"{DAY} 00:00Z", p_to="infinity", p_reason="gone")
+    with raises_sqlstate("SWNON"):
+        take(db, p_horizon_days=366)
+    assert available(db, 1, p_horizon_days=366) == []
+
+
+def test_nothing_free_within_the_horizon_is_an_error_and_no_guess(connect: Connect) -> None:
+    db = prepared(connect)
+    call(db, "set_daily_limit", p_limit="final", p_max=0)
+    call(db, "override_day", p_limit="final", p_day=DAY + 14 * ONE_DAY, p_max=1)
+    before = snapshot(db)
+    with raises_sqlstate("SWNON") as refused:
+        take(db)
+    assert refused.facts == {
+        "channel": "default",
+        "type": "final",
+        "from": str(DAY),
+        "horizon_days": 14,
+    }
+    assert snapshot(db) == before
+    assert slot(take(db, p_horizon_days=15)) == f"{DAY + 14 * ONE_DAY} 10:00"
+    # A horizon that begins and ends before today.
+    with raises_sqlstate("SWNON"):
+        take(db, p_from=DAY - 20 * ONE_DAY)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "named"),
+    [
+        ("SWARG", {"p_horizon_days": 0}),
+        ("SWARG", {"p_horizon_days": 367}),
+        ("SWARG", {"p_horizon_days": None}),
+        ("SWARG", {"p_from": "infinity"}),
+        ("SWARG", {"p_from": "9999-12-31"}),
+        ("SWARG", {"channel": None}),
+        ("SWARG", {"kind": None}),
+        ("SWCHN", {"channel": "nobody"}),
+        ("SWTYP", {"kind": "teaser"}),
+    ],
+)
+def test_mistakes_of_whoever_looks_for_a_slot(
+    connect: Connect, sqlstate: str, named: dict[str, Any]
+) -> None:
+    db = prepared(connect, limited=False)
+    asked = {"kind": "final", **named}
+    for function in ("reserve_next_slot", "available_slots"):
+        assert attempt_call(db, function, **asked).sqlstate == sqlstate
+    assert attempt_call(db, "reserve_next_slot", **asked, video="v", key="k").sqlstate == sqlstate
+
+
+@pytest.mark.parametrize("count", [0, 1001, None, -1])
+def test_numbers_of_slots_that_cannot_be(connect: Connect, count: int | None) -> None:
+    db = prepared(connect, limited=False)
+    with raises_sqlstate("SWARG"):
+        call(db, "available_slots", kind="final", p_count=count)
+
+
+def test_a_video_is_booked_once(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    first = take(db, video="v")
+    with raises_sqlstate("SWDUP") as refused:
+        take(db, video="v")
+    assert refused.facts["reservation_id"] == first.reservation_id
+    call(db, "create_channel", channel="other")
+    assert slot(take(db, video="v", channel="other")) == slot(first)
+
+
+def test_a_repeated_key_gives_the_same_slot(connect: Connect) -> None:
+    db = prepared(connect)
+    call(db, "set_daily_limit", p_limit="final", p_max=0)
+    with raises_sqlstate("SWNON"):
+        take(db, key="k")
+    # A refusal is not remembered.
+    call(db, "set_daily_limit", p_limit="final", p_max=1)
+    first = take(db, key="k", video="v", p_horizon_days=1)
+    again = take(db, key="k", video="v", p_horizon_days=1)
+    assert again == first
+    with raises_sqlstate("SWNON"):
+        take(db, video="w", p_horizon_days=1)
+    for other in ({"video": "w"}, {"p_horizon_days": 2}, {"p_append": True}, {"p_from": None}):
+        with raises_sqlstate("SWKEY"):
+            take(db, **{"key": "k", "video": "v", "p_horizon_days": 1, **other})
+    with raises_sqlstate("SWKEY"):
+        reserve(db, DAY, "final", "10:00", key="k")
+    assert take(db, key="k", video="v", p_horizon_days=1, p_append=False) == first
+    # The clock goes on, and the key still stands for the same call.
+    run_clock(db, "2031-04-01 00:00Z")
+    assert take(db, key="k", video="v", p_horizon_days=1) == first
+    assert_consistent(db)
+
+
+def test_where_the_clocks_change(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    call(db, "set_channel", p_channel="default", p_time_zone="America/New_York")
+    call(db, "set_posting_times", p_times=times("01:30", "02:30", "23:30"))
+    # The clocks skip 02:30 on March 9.
+    rows = call(db, "available_slots", kind="final", p_from="2031-03-09", p_count=3)
+    assert [row.local_time for row in rows] == [dt.time(1, 30), dt.time(23, 30), dt.time(9)]
+    rows = call(db, "available_slots", kind="final", p_from="2031-03-10", p_count=3)
+    assert [row.local_time for row in rows] == [dt.time(1, 30), dt.time(2, 30), dt.time(23, 30)]
+    # 01:30 occurs twice on November 2, and means the first.
+    first = take(db, p_from="2031-11-02")
+    assert slot(first) == "2031-11-02 05:30"
+    assert first.local_date == dt.date(2031, 11, 2)
+    assert slot(take(db, p_from="2031-11-02")) == "2031-11-02 07:30"
+    assert slot(take(db, p_from="2031-11-02")) == "2031-11-03 04:30"
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "expected"),
+    [
+        # 00:00 does not exist, 00:30 neither; the day begins at 01:00.
+        ("America/Santiago", "2031-09-07", ["01:00", "09:00"]),
+        ("Africa/Cairo", "2031-04-25", ["01:00", "09:00"]),
+        # Half an hour is skipped at 02:00.
+        ("Australia/Lord_Howe", "2031-10-05", ["00:00", "00:30"]),
+    ],
+)
+def test_a_day_that_begins_late(connect: Connect, zone: str, day: str, expected: list[str]) -> None:
+    db = prepared(connect, limited=False)
+    call(db, "set_channel", p_channel="default", p_time_zone=zone)
+    call(db, "set_posting_times", p_times=times("00:00", "00:30", "01:00"))
+    rows = call(db, "available_slots", kind="final", p_from=day, p_count=2)
+    assert [row.local_time.strftime("%H:%M") for row in rows] == expected
+    assert {str(row.day) for row in rows} == {day}
+    assert take(db, p_from=day).scheduled_publish_time == rows[0].publish_time
+
+
+def test_looking_writes_nothing_and_needs_no_more_than_reading(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    before = snapshot(db)
+    reader = session(
+        connect,
+        role=READER,
+        settings={
+            "default_transaction_read_only": "on",
+            "TimeZone": "Asia/Kathmandu",
+            "DateStyle": "German",
+        },
+    )
+    assert available(reader, 3) == slots_of(1)[:3]
+    assert snapshot(db) == before
+
+
+def next_calls(
+    connect: Connect, number: int, **named: Any
+) -> list[tuple[PgConnection, str, Sequence[Any]]]:
+    sql, parameters = call_sql("reserve_next_slot", kind="final", p_from=DAY, **named)
+    return [(session(connect, role=APP), sql, parameters) for _ in range(number)]
+
+
+def in_order_of_booking(outcomes: Iterable[Outcome]) -> list[str]:
+    rows = [outcome.row for outcome in outcomes]
+    return [slot(row) for row in sorted(rows, key=lambda row: row.reservation_id)]
+
+
+def test_ten_callers_at_once_get_ten_slots_in_order(
+    connect: Connect, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    db = prepared(connect, limited=False)
+    be_patient(db, "reserve_next_slot")
+    gate = session(connect, autocommit=False)
+    query(gate, "select from slotwarden.channel for update")
+    outcomes = run_concurrently(next_calls(connect, 10), wait_until_blocked, gate.rollback)
+    assert in_order_of_booking(outcomes) == slots_of(1)[:10]
+    assert_consistent(db)
+
+
+def test_two_hundred_callers_at_once_leave_no_gap(
+    connect: Connect, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    db = prepared(connect, limited=False)
+    be_patient(db, "reserve_next_slot")
+    gate = session(connect, autocommit=False)
+    query(gate, "select from slotwarden.channel for update")
+    calls = next_calls(connect, 200, p_horizon_days=16)
+    outcomes = run_concurrently(calls, wait_until_blocked, gate.rollback)
+    assert in_order_of_booking(outcomes) == slots_of(16)[:200]
+    assert_consistent(db)
+
+
+def test_many_callers_share_days_that_have_limits(
+    connect: Connect, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    db = prepared(connect)
+    be_patient(db, "reserve_next_slot")
+    call(db, "create_channel", channel="other", p_share_limits=["api_units"])
+    gate = session(connect, autocommit=False)
+    query(gate, "select from slotwarden.channel for update")
+    calls = [
+        (
+            session(connect, role=APP),
+            *call_sql("reserve_next_slot", kind=kind, p_from=DAY, channel=channel),
+        )
+        for channel in ("default", "other")
+        for kind in ("final", "short")
+        for _ in range(8)
+    ]
+    outcomes = run_concurrently(calls, wait_until_blocked, gate.rollback)
+    taken = [(each.row.channel_id, slot(each.row)) for each in outcomes]
+    assert len(set(taken)) == 32
+    # Six uploads a day, so the sixth day is the first that is not full.
+    totals = [used(db, DAY + day * ONE_DAY).get("api_units", 0) for day in range(8)]
+    assert sum(totals) == 32 * 1600
+    assert max(totals) == 9600
+    assert_consistent(db)
+
+
+def lost_race(
+    connect: Connect, wait_until_blocked: WaitUntilBlocked, at: str
+) -> tuple[PgConnection, Background]:
+    """Start a call that waits, with that slot chosen, for one who is about to take it."""
+    be_patient(session(connect), "reserve_next_slot")
+    rival = session(connect, role=APP, autocommit=False)
+    reserve(rival, DAY, "final", at)
+    waiting = background(
+        session(connect, role=APP), "reserve_next_slot", kind="final", p_from=DAY, key="k"
+    )
+    wait_until_blocked(waiting.pid)
+    return rival, waiting
+
+
+@pytest.mark.parametrize("outcome", ["commit", "rollback"])
+def test_a_race_for_the_slot_that_is_lost_or_won(
+    connect: Connect, wait_until_blocked: WaitUntilBlocked, outcome: str
+) -> None:
+    db = prepared(connect, limited=False)
+    rival, waiting = lost_race(connect, wait_until_blocked, "10:00")
+    getattr(rival, outcome)()
+    expected = "14:00" if outcome == "commit" else "10:00"
+    assert slot(waiting.outcome.row) == f"{DAY} {expected}"
+    assert_consistent(db)
+
+
+def test_a_race_for_the_last_posting_time_that_is_lost(
+    connect: Connect, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    db = prepared(connect, limited=False)
+    for at in ("10:00", "14:00"):
+        reserve(db, DAY, "final", at)
+    rival, waiting = lost_race(connect, wait_until_blocked, "18:00")
+    rival.commit()
+    assert slot(waiting.outcome.row) == f"{DAY} 09:00"
+    assert_consistent(db)
+
+
+def test_a_race_for_the_last_place_of_a_day_that_is_lost(
+    connect: Connect, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    db = prepared(connect)
+    reserve(db, DAY, "final", "12:00")
+    rival, waiting = lost_race(connect, wait_until_blocked, "20:00")
+    rival.commit()
+    assert slot(waiting.outcome.row) == f"{DAY + ONE_DAY} 10:00"
+    assert_consistent(db)
+
+
+def test_a_retry_that_comes_while_its_first_call_is_running(
+    connect: Connect, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    db = prepared(connect, limited=False)
+    be_patient(db, "reserve_next_slot")
+    first = session(connect, role=APP, autocommit=False)
+    named = {"kind": "final", "p_from": DAY, "video": "v", "key": "k", "p_horizon_days": 1}
+    booked = call(first, "reserve_next_slot", **named)[0]
+    again = background(session(connect, role=APP), "reserve_next_slot", **named)
+    wait_until_blocked(again.pid)
+    first.commit()
+    assert again.outcome.row == booked
+    assert used(db, DAY) == {"final": 1, "api_units": 1600}
+
+
+def test_a_cancellation_in_flight_does_not_hold_up_the_next(
+    connect: Connect, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    db = prepared(connect, limited=False)
+    be_patient(db, "reserve_next_slot")
+    first = take(db)
+    cancelling = session(connect, role=APP, autocommit=False)
+    call(cancelling, "cancel_reservation", p_reservation_id=first.reservation_id)
+    waiting = background(
+        session(connect, role=OWNER), "reserve_next_slot", kind="final", p_from=DAY
+    )
+    wait_until_blocked(waiting.pid)
+    cancelling.commit()
+    # It had chosen its slot before the first one came free.
+    assert slot(waiting.outcome.row) == f"{DAY} 14:00"
+    assert slot(take(db)) == slot(first)
+    assert scalar(db, "select count(*) from slotwarden.reservation") == 3
+    assert_consistent(db)
