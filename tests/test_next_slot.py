@@ -255,7 +255,13 @@ def test_a_repeated_key_gives_the_same_slot(connect: Connect) -> None:
     assert again == first
     with raises_sqlstate("SWNON"):
         take(db, video="w", p_horizon_days=1)
-    for other in ({"video": "w"}, {"p_horizon_days": 2}, {"p_append": True}, {"p_from": None}):
+    others: list[dict[str, Any]] = [
+        {"video": "w"},
+        {"p_horizon_days": 2},
+        {"p_append": True},
+        {"p_from": None},
+    ]
+    for other in others:
         with raises_sqlstate("SWKEY"):
             take(db, **{"key": "k", "video": "v", "p_horizon_days": 1, **other})
     with raises_sqlstate("SWKEY"):
