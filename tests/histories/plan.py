@@ -1,0 +1,212 @@
+"""What the clients of a run are going to ask: decided by the seed alone.
+
+Whatever depends on the run itself (which reservation to cancel, which token to finish with) is
+planned as a number between 0 and 1, by which the client picks from what is there at that moment.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+DEFAULT = "default"
+SECOND = "second"
+UNITS = {"final": 10, "short": 7}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a run is laid out: over how many days, with how many slots, and who shares keys."""
+
+    name: str
+    days: int
+    slots_a_day: int
+    bookings_a_day: int
+    shared_keys: float
+
+
+SHAPES: Mapping[str, Shape] = {
+    shape.name: shape
+    for shape in (
+        Shape("1 day", 1, 180, 90, 0.1),
+        Shape("4 days", 4, 60, 30, 0.1),
+        Shape("28 days", 28, 16, 6, 0.1),
+        Shape("shared keys", 4, 60, 30, 0.7),
+    )
+}
+
+_WEIGHTS = {
+    "reserve_slot": 13,
+    "try_reserve_slot": 16,
+    "reserve_slot_at": 7,
+    "reserve_next_slot": 2,
+    "reserve_slots": 2,
+    "cancel_reservation": 20,
+    "reschedule_reservation": 9,
+    "claim_due_uploads": 5,
+    "start_upload": 5,
+    "complete_upload": 4,
+    "fail_upload": 8,
+    "retry_upload": 5,
+    "set_daily_limit": 0.6,
+    "override_day": 1.4,
+    "record_usage": 1,
+    "repeat": 4,
+}
+_KEYED = {
+    "reserve_slot",
+    "try_reserve_slot",
+    "reserve_slot_at",
+    "reserve_next_slot",
+    "reschedule_reservation",
+    "retry_upload",
+}
+# Calls that a client can settle by asking again.
+_CUT = {
+    "reserve_slot",
+    "try_reserve_slot",
+    "reserve_slot_at",
+    "cancel_reservation",
+    "reschedule_reservation",
+    "retry_upload",
+    "complete_upload",
+    "fail_upload",
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A booking that somebody may ask for."""
+
+    kind: str
+    channel: str
+    date: dt.date
+    time: dt.time
+    video: str | None
+    horizon_days: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One planned call."""
+
+    function: str
+    wish: Wish
+    pick: float
+    key: str | None
+    expect_version: bool
+    lease: dt.timedelta | None
+    maximum: int | None
+    limit: str
+    units: int
+    more: tuple[Wish, ...]
+    all_or_nothing: bool
+    isolation: str
+    in_transaction: bool
+    roll_back: bool
+    cut_after: float | None
+    repeat_at_once: bool
+
+
+def limits(shape: Shape) -> dict[str, int]:
+    """Return the maximum that each limit begins with."""
+    many = shape.bookings_a_day
+    return {
+        "final": 4 * many,
+        "short": 3 * many,
+        "uploads": 7 * many,
+        "second/final": 5 * many,
+        "second/short": 3 * many,
+        "second/uploads": 8 * many,
+        "api_units": 3_000_000,
+    }
+
+
+class Planner:
+    """Plans all calls of a run."""
+
+    def __init__(self, seed: int, shape: Shape, first_day: dt.date, clients: int) -> None:
+        self._random = random.Random(f"{seed} {shape.name}")
+        self._shape = shape
+        self._first_day = first_day
+        self._clients = clients
+        self._maximums = {
+            limit: self._values(limit, maximum) for limit, maximum in limits(shape).items()
+        }
+        # External units are told apart by their number, so each is used once.
+        self._external = iter(range(1, 1_000_000))
+
+    def _values(self, limit: str, maximum: int) -> Iterator[int]:
+        """Yield maximums that the limit never had before, so that each names its call."""
+        low, high = (2_000_000, 5_000_000) if limit == "api_units" else (maximum // 2, 2 * maximum)
+        values = [value for value in range(low, high, max(1, (high - low) // 2000))]
+        values = [value for value in values if value != maximum]
+        self._random.shuffle(values)
+        return iter(values)
+
+    def plan(self, calls: int) -> list[list[Step]]:
+        """Return the calls of each client."""
+        steps: list[list[Step]] = [[] for _ in range(self._clients)]
+        for number in range(calls):
+            for client in range(self._clients):
+                steps[client].append(self._step(client, number))
+        return steps
+
+    def _wish(self, draw: random.Random) -> Wish:
+        shape = self._shape
+        # Half of the wishes crowd on a few slots.
+        slot = draw.randrange(12 if draw.random() < 0.4 else shape.slots_a_day)
+        minute = slot * (1440 // shape.slots_a_day)
+        return Wish(
+            kind=draw.choices(("final", "short", "extra", "free"), (6, 4, 2, 1))[0],
+            channel=DEFAULT if draw.random() < 0.7 else SECOND,
+            date=self._first_day + dt.timedelta(days=draw.randrange(shape.days)),
+            time=dt.time(minute // 60, minute % 60),
+            video=f"video-{draw.randrange(400)}.mp4" if draw.random() < 0.3 else None,
+            horizon_days=min(shape.days, draw.randint(1, 4)),
+        )
+
+    def _step(self, client: int, number: int) -> Step:
+        draw = self._random
+        function = draw.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        limit = draw.choice(list(self._maximums))
+        maximum = None
+        if function == "set_daily_limit" or (function == "override_day" and draw.random() < 0.7):
+            maximum = next(self._maximums[limit], None)
+            if maximum is None:
+                function = "override_day"
+        key = None
+        if function in _KEYED:
+            if draw.random() < self._shape.shared_keys:
+                # Clients move on together, so they meet on the same few keys.
+                key = f"shared-{number // 3}-{draw.randrange(max(1, self._clients // 6))}"
+            elif draw.random() < 0.3:
+                key = f"client-{client}-{number}"
+        cut = function in _CUT and draw.random() < 0.012
+        if cut and key is None and function in _KEYED:
+            key = f"client-{client}-{number}"
+        in_transaction = not cut and function not in ("set_daily_limit",) and draw.random() < 0.06
+        return Step(
+            function=function,
+            wish=self._wish(draw),
+            pick=draw.random(),
+            key=key,
+            expect_version=draw.random() < 0.2,
+            lease=draw.choice((None, dt.timedelta(milliseconds=20), dt.timedelta(minutes=5))),
+            maximum=maximum,
+            limit=limit,
+            units=next(self._external) if function == "record_usage" else 0,
+            more=tuple(self._wish(draw) for _ in range(draw.randint(1, 3)))
+            if function == "reserve_slots"
+            else (),
+            all_or_nothing=draw.random() < 0.4,
+            isolation=draw.choice(("read committed", "repeatable read", "serializable"))
+            if in_transaction and draw.random() < 0.5
+            else "read committed",
+            in_transaction=in_transaction,
+            roll_back=in_transaction and draw.random() < 0.3,
+            cut_after=draw.random() * 0.006 if cut else None,
+            repeat_at_once=draw.random() < 0.7,
+        )
