@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from support import Connect, PgConnection, attempt_call, call, query, session, snapshot
 
@@ -15,6 +15,9 @@ ONE_DAY = dt.timedelta(days=1)
 NEXT = DAY + ONE_DAY
 
 PLENTY = 1_000_000_000
+
+# Of the ledger: limit, day, units, attempt.
+Entry: TypeAlias = tuple[str, str, int, int | None]
 
 
 def run_clock(connection: PgConnection, instant: str) -> None:
@@ -81,12 +84,12 @@ def refused_on(connection: PgConnection, function: str, reservation: Any, **name
     return refusal(connection, function, p_reservation_id=reservation.reservation_id, **named)
 
 
-def ledger(connection: PgConnection, reservation: Any) -> list[tuple[str, str, int, int | None]]:
-    """Return the entries of a reservation: limit, day, units and attempt, as written."""
+def ledger(connection: PgConnection, reservation: Any) -> list[Entry]:
+    """Return the entries of a reservation."""
     rows: Sequence[Any] = query(
         connection,
         "select limit_id, day::text, units, attempt from slotwarden.usage_ledger"
-        " where reservation_id = %s order by at, day, limit_id, units",
+        " where reservation_id = %s order by limit_id, day, version",
         reservation.reservation_id,
     )
     return [tuple(row) for row in rows]
