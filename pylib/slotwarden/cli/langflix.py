@@ -211,7 +211,7 @@ def _cells(conflict: ImportConflict) -> list[str]:
         conflict.video_path,
         conflict.video_type,
         conflict.publish_time,
-        conflict.upload_status,
+        conflict.status,
         conflict.reason,
     )
     booked = "" if conflict.reservation_id is None else f"#{conflict.reservation_id}"

@@ -1,0 +1,189 @@
+"""What goes wrong: exit codes, and how errors are shown; no traceback for what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import typer
+from rich.text import Text
+from sqlalchemy.exc import DBAPIError
+
+from slotwarden.cli.output import Output, shown
+from slotwarden.embedded import EmbeddedError
+from slotwarden.errors import translate_error
+from slotwarden.exceptions import (
+    BookingRefused,
+    DatabaseUnavailable,
+    IllegalTransition,
+    LockTimeout,
+    OutcomeUnknown,
+    SlotwardenError,
+    StaleVersion,
+    TransactionConflict,
+)
+
+
+class ExitCode(IntEnum):
+    """What the exit code of ``slotwarden`` says."""
+
+    DONE = 0
+    REFUSED = 1
+    MISTAKE = 2
+    UNAVAILABLE = 3
+    TRY_AGAIN = 4
+    OUTCOME_UNKNOWN = 5
+    INTERRUPTED = 130
+
+
+EXIT_CODES = {
+    ExitCode.DONE: "done",
+    ExitCode.REFUSED: (
+        "refused by a rule of the workspace: slot taken, limit reached, in the past, changed"
+        " meanwhile, ...; of an import: at least one row was; of the demo: something was overbooked"
+    ),
+    ExitCode.MISTAKE: (
+        "a mistake in the command: an argument, a file, or a channel, type, key or reservation"
+        " that is not there"
+    ),
+    ExitCode.UNAVAILABLE: (
+        "the database is not to be had: unreachable, without slotwarden, or a privilege is missing"
+    ),
+    ExitCode.TRY_AGAIN: "a conflict with others, or a lock not got in time: try again",
+    ExitCode.OUTCOME_UNKNOWN: "the connection was lost in between: the outcome is unknown",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+}
+
+# The first that fits.
+_BY_KIND: tuple[tuple[type[SlotwardenError], ExitCode], ...] = (
+    (BookingRefused, ExitCode.REFUSED),
+    (IllegalTransition, ExitCode.REFUSED),
+    (StaleVersion, ExitCode.REFUSED),
+    (OutcomeUnknown, ExitCode.OUTCOME_UNKNOWN),
+    (DatabaseUnavailable, ExitCode.UNAVAILABLE),
+    (LockTimeout, ExitCode.TRY_AGAIN),
+    (TransactionConflict, ExitCode.TRY_AGAIN),
+    (SlotwardenError, ExitCode.MISTAKE),
+)
+
+# Invalid schema name, undefined table, function, column.
+_NOT_INSTALLED = frozenset({"3F000", "42P01", "42883", "42703"})
+# The server's own function behind RAISE: then it is slotwarden's SQL that speaks.
+_RAISED_BY_SQL = "exec_stmt_raise"
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+_PRIVILEGE_HINT = (
+    "Connect as a role that has been granted the workspace's role for it (app, reader, admin);"
+    " migrations need the owner, or a superuser."
+)
+
+
+# Not frozen: leaving a context manager sets an exception's traceback.
+@dataclass(eq=False)
+class Failure(Exception):
+    """A command that ends early, and what to say about it.
+
+    Attributes
+    ----------
+    code : ExitCode
+        How the process ends.
+    message : str
+        What happened.
+    hint : str or None
+        The next step.
+    sqlstate : str or None
+        The SQLSTATE, if a database reported it.
+    detail : Mapping
+        The same for programs.
+    """
+
+    code: ExitCode
+    message: str
+    hint: str | None = None
+    sqlstate: str | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+EXPECTED = (SlotwardenError, DBAPIError, EmbeddedError, Failure, OSError)
+
+
+def failure_of(error: BaseException, schema: str) -> Failure:
+    """Say what an expected error means for the command.
+
+    Parameters
+    ----------
+    error : BaseException
+        One of `EXPECTED`.
+    schema : str
+        The workspace that was used.
+    """
+    if isinstance(error, DBAPIError):
+        translated = translate_error(error, schema=schema)
+        if translated is None:
+            return _foreign(error, schema)
+        error = translated
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, SlotwardenError):
+        code = next(code for kind, code in _BY_KIND if isinstance(error, kind))
+        return Failure(code, error.message, error.hint, error.sqlstate, error.detail)
+    if isinstance(error, EmbeddedError):
+        return Failure(ExitCode.UNAVAILABLE, str(error))
+    return Failure(ExitCode.MISTAKE, str(error))
+
+
+def not_installed(schema: str) -> Failure:
+    """Return the failure of a database that has no such workspace, or an older one."""
+    return Failure(
+        ExitCode.UNAVAILABLE,
+        f"slotwarden is not installed in schema {schema!r} of this database, or older there than"
+        " this command.",
+        "Install or upgrade it with: slotwarden db upgrade",
+    )
+
+
+def show(failure: Failure, output: Output) -> None:
+    """Tell people on standard error, and programs (``--json``) on standard output as well."""
+    text = Text("Error: ", style="bold red")
+    text.append(shown(failure.message, lines=True), style="default")
+    if failure.sqlstate:
+        text.append(f" [SQLSTATE {failure.sqlstate}]", style="dim")
+    output.stderr.print(text, soft_wrap=True)
+    if failure.hint:
+        hint = Text("HINT: ", style="bold yellow").append(
+            shown(failure.hint, lines=True), style="default"
+        )
+        output.stderr.print(hint, soft_wrap=True)
+    if output.as_json:
+        output.json(
+            {
+                "error": {
+                    "message": failure.message,
+                    "sqlstate": failure.sqlstate,
+                    "detail": failure.detail,
+                    "hint": failure.hint,
+                    "exit_code": int(failure.code),
+                }
+            }
+        )
+
+
+def exit_for(failure: Failure, output: Output) -> typer.Exit:
+    """Show a failure and return what ends the process with its code."""
+    show(failure, output)
+    return typer.Exit(int(failure.code))
+
+
+def _foreign(error: DBAPIError, schema: str) -> Failure:
+    report = error.orig
+    sqlstate = getattr(report, "pgcode", None) or getattr(report, "sqlstate", None)
+    diag = getattr(report, "diag", None)
+    raised = getattr(diag, "source_function", None) == _RAISED_BY_SQL
+    if sqlstate in _NOT_INSTALLED and not raised:
+        return not_installed(schema)
+    message = getattr(diag, "message_primary", None) or str(report).strip()
+    hint = getattr(diag, "message_hint", None)
+    if sqlstate == _INSUFFICIENT_PRIVILEGE:
+        hint = hint or _PRIVILEGE_HINT
+    return Failure(ExitCode.UNAVAILABLE, message, hint, sqlstate)
