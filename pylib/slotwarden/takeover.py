@@ -49,7 +49,7 @@ class ImportConflict(Record):
     video_path: str | None
     video_type: str | None
     publish_time: str | None
-    upload_status: str | None
+    status: str | None
     youtube_video_id: str | None
     reason: str
     reservation_id: int | None

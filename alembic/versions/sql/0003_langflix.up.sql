@@ -888,7 +888,7 @@ comment on function import_langflix(jsonb, text, text, boolean) is
 --   p_open    only those that were not booked since; null or false: all
 --
 -- Returns a row for each: import_conflict_id, source; what the row said
--- (source_id, video_path, video_type, publish_time, upload_status,
+-- (source_id, video_path, video_type, publish_time, status,
 -- youtube_video_id, as texts, whatever they were); reason (why it was not
 -- booked); reservation_id (what it was booked as since); created_at (when it
 -- was imported).
@@ -904,7 +904,7 @@ returns table (
   video_path text,
   video_type text,
   publish_time text,
-  upload_status text,
+  status text,
   youtube_video_id text,
   reason text,
   reservation_id bigint,
