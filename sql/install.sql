@@ -66,7 +66,9 @@ create table alembic_version (
 \ir functions/internal/local_text.sql
 \ir functions/internal/charges_for.sql
 \ir functions/internal/charges_held.sql
+\ir functions/internal/units_of.sql
 \ir functions/internal/net_charges.sql
+\ir functions/internal/reservation_charges.sql
 \ir functions/internal/sorted_charges.sql
 \ir functions/internal/usage_of.sql
 \ir functions/internal/past_refusal.sql
@@ -79,6 +81,9 @@ create table alembic_version (
 \ir functions/internal/lock_deadline.sql
 \ir functions/internal/bound_lock_wait.sql
 \ir functions/internal/lock_days.sql
+\ir functions/internal/lock_limits.sql
+\ir functions/internal/limit_days_ahead.sql
+\ir functions/internal/require_same_rules.sql
 \ir functions/internal/raise_ledger_conflict.sql
 \ir functions/internal/refuse_over_maximum.sql
 \ir functions/internal/post_charges.sql

@@ -4,7 +4,6 @@ create table charge_rule (
   video_type text not null,
   limit_id text not null,
   units integer not null,
-  created_at timestamptz not null default clock_now(),
   constraint charge_rule_pkey primary key (channel_id, video_type, limit_id),
   constraint charge_rule_video_type_fkey
     foreign key (channel_id, video_type)
@@ -23,8 +22,6 @@ comment on column charge_rule.video_type is 'The video type.';
 comment on column charge_rule.limit_id is 'The limit that is charged.';
 comment on column charge_rule.units is
   'Units an upload takes. 1,600 is the cost of videos.insert in YouTube''s quota table of 10,000 units (https://developers.google.com/youtube/v3/determine_quota_cost).';
-comment on column charge_rule.created_at is
-  'When the rule was made; bookings before it hold nothing of it.';
 comment on constraint charge_rule_pkey on charge_rule is
   'A type charges a limit by one rule.';
 comment on constraint charge_rule_video_type_fkey on charge_rule is

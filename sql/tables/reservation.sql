@@ -13,6 +13,7 @@ create table reservation (
   time_zone text not null,
   upload_status text not null default 'scheduled',
   attempt integer not null default 1,
+  held_units integer not null,
   lease_token uuid,
   lease_expires_at timestamptz,
   youtube_video_id text,
@@ -35,7 +36,12 @@ create table reservation (
       and scheduled_publish_time < '9999-12-31 00:00+00'),
   constraint reservation_video_path_valid
     check (video_path <> '' and octet_length(video_path) <= 2000),
+  constraint reservation_instants_finite
+    check (isfinite(upload_time) and isfinite(charged_at) and isfinite(created_at)
+      and lease_expires_at < 'infinity'),
   constraint reservation_attempt_valid check (attempt >= 1),
+  constraint reservation_held_units_valid
+    check (held_units >= 0 and (upload_status <> 'cancelled' or held_units = 0)),
   constraint reservation_version_valid check (version >= 1),
   constraint reservation_lease_valid
     check (lease_expires_at is null or lease_token is not null)
@@ -81,6 +87,8 @@ comment on column reservation.upload_status is
   'scheduled, uploading, completed, failed or cancelled; the first three hold the slot.';
 comment on column reservation.attempt is
   'Number of the upload attempt, from 1; each attempt is charged.';
+comment on column reservation.held_units is
+  'Sum of the units, over all limits, that it holds for its slot and its attempt; usage_drift compares it with the ledger.';
 comment on column reservation.lease_token is
   'Fencing token of the worker that may finish the upload.';
 comment on column reservation.lease_expires_at is
@@ -105,6 +113,10 @@ comment on constraint reservation_publish_time_valid on reservation is
   'Finite, and a year of four digits in every zone.';
 comment on constraint reservation_video_path_valid on reservation is
   'A name that fits into the index key.';
+comment on constraint reservation_instants_finite on reservation is
+  'What has happened, or is planned, has a date.';
+comment on constraint reservation_held_units_valid on reservation is
+  'What is cancelled holds nothing.';
 comment on constraint reservation_attempt_valid on reservation is
   'Attempts are counted from 1.';
 comment on constraint reservation_version_valid on reservation is

@@ -68,20 +68,19 @@ security definer
 set search_path from current
 as $$
 declare
-  v_today date := (clock_now() at time zone coalesce(new.time_zone, 'Etc/GMT+12'))::date;
+  v_day charge;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'a daily limit is changed at READ COMMITTED only'
       using errcode = 'active_sql_transaction',
         hint = 'begin isolation level read committed;';
   end if;
-  perform from limit_day as d
-  where d.limit_id = new.limit_id and d.day >= v_today and not d.overridden
-  order by d.day
-  for update;
-  update limit_day
-  set max_units = new.max_units
-  where limit_id = new.limit_id and day >= v_today and not overridden;
+  perform lock_days(limit_days_ahead(new.limit_id), null);
+  foreach v_day in array limit_days_ahead(new.limit_id) loop
+    update limit_day
+    set max_units = new.max_units
+    where limit_id = v_day.limit_id and day = v_day.day;
+  end loop;
   return null;
 end;
 $$;

@@ -25,17 +25,23 @@ begin
     new.upload_time,
     upload_time_for(new.scheduled_publish_time, v_channel.upload_lead, clock_now())
   );
+  new.held_units := coalesce(
+    new.held_units, units_of(reservation_charges(null, new))
+  );
   return new;
 end;
 $$;
 
 comment on function complete_reservation() is
-  'Trigger: fills local_date, time_zone and upload_time of a direct insert (SWCHN).';
+  'Trigger: fills local_date, time_zone, upload_time and held_units of a direct insert (SWCHN).';
 
 create trigger reservation_complete
 before insert on reservation
 for each row
-when (new.time_zone is null or new.local_date is null or new.upload_time is null)
+when (
+  new.time_zone is null or new.local_date is null
+  or new.upload_time is null or new.held_units is null
+)
 execute function complete_reservation();
 
 comment on trigger reservation_complete on reservation is
@@ -72,8 +78,10 @@ begin
   end
   and (not v_moved or new.upload_status = 'scheduled')
   and (v_started or new.upload_time = old.upload_time)
-  and (new.reservation_id, new.channel_id, new.local_date, new.time_zone)
-    is not distinct from (old.reservation_id, old.channel_id, old.local_date, old.time_zone)
+  and (new.reservation_id, new.channel_id, new.local_date, new.time_zone, new.held_units)
+    is not distinct from (
+      old.reservation_id, old.channel_id, old.local_date, old.time_zone, old.held_units
+    )
   and (new.created_at, new.created_by) is not distinct from (old.created_at, old.created_by);
   if v_legal is not true then
     raise exception 'reservation % is %: this change of it is not allowed',
@@ -91,7 +99,8 @@ begin
     new.upload_time := clock_now();
   end if;
   if v_moved or v_retried then
-    new.charged_at := clock_now();
+    -- The rules are applied anew, even within one tick of the clock.
+    new.charged_at := greatest(clock_now(), old.charged_at + interval '1 microsecond');
   end if;
   if new.upload_status = 'scheduled' and new.charged_at is distinct from old.charged_at then
     select c.* into v_channel from channel as c where c.channel_id = new.channel_id;
@@ -100,6 +109,13 @@ begin
     new.upload_time := upload_time_for(
       new.scheduled_publish_time, v_channel.upload_lead, clock_now()
     );
+  end if;
+  if (new.upload_status, new.attempt, new.charged_at)
+    is distinct from (old.upload_status, old.attempt, old.charged_at)
+  then
+    new.held_units := units_of(reservation_charges(old, new)) + units_of(array(
+      select h from charges_held(old.reservation_id, new.attempt) as h
+    ));
   end if;
   return new;
 end;
@@ -146,69 +162,6 @@ execute function guard_reservation_delete();
 comment on trigger reservation_guard_delete on reservation is
   'Refuses to delete a reservation whose upload was started.';
 
--- What a change of a reservation takes and gives back.
-create function reservation_charges(p_old reservation, p_new reservation)
-returns charge[]
-language plpgsql
-stable
-set search_path from current
-as $$
-declare
-  v_charges charge[];
-  v_held charge[];
-begin
-  if p_new.upload_status in ('scheduled', 'uploading', 'completed', 'failed') then
-    v_charges := array(
-      select c
-      from charges_for(
-        p_new.channel_id, p_new.video_type,
-        p_new.scheduled_publish_time, p_new.upload_time
-      ) as c
-      where p_new.upload_status <> 'failed' or c.counted_at = 'upload'
-    );
-  end if;
-  if p_old is null then
-    return coalesce(v_charges, '{}');
-  end if;
-
-  v_held := array(
-    select h
-    from charges_held(p_old.reservation_id, coalesce(p_new.attempt, p_old.attempt)) as h
-  );
-  return case
-    when p_new is null or p_new.upload_status = 'cancelled'
-      then net_charges('{}', v_held)
-    when p_new.upload_status = 'failed'
-      then net_charges('{}', array(select h from unnest(v_held) as h where h.counted_at = 'publish'))
-    when p_new.charged_at is distinct from p_old.charged_at
-      then net_charges(v_charges, v_held)
-    when p_new.upload_status = 'uploading' and p_new.attempt > p_old.attempt
-      then array(select c from unnest(v_charges) as c where c.counted_at = 'upload')
-    when p_new.upload_status = 'uploading' and p_old.upload_status = 'scheduled'
-      then net_charges(
-        array(
-          select row(
-            h.limit_id,
-            h.counted_at,
-            case h.counted_at
-              when 'publish' then h.day
-              else (p_new.upload_time at time zone coalesce(l.time_zone, p_new.time_zone))::date
-            end,
-            h.units
-          )::charge
-          from unnest(v_held) as h
-          join daily_limit as l on l.limit_id = h.limit_id
-        ),
-        v_held
-      )
-    else '{}'
-  end;
-end;
-$$;
-
-comment on function reservation_charges(reservation, reservation) is
-  'The net charges of a change of a reservation, ordered by day and limit; a null row stands for none.';
-
 create function charge_reservation()
 returns trigger
 language plpgsql
@@ -228,6 +181,11 @@ begin
     v_reason := 'reserve';
     perform check_reservation_slot(new);
     v_charges := reservation_charges(null, new);
+    if units_of(v_charges) <> new.held_units then
+      raise exception 'the charges of the reservation changed while it was booked'
+        using errcode = 'serialization_failure',
+          hint = 'Try the transaction again; a direct insert leaves held_units out.';
+    end if;
   else
     v_reason := case
       when old.upload_status = 'failed' and new.upload_status = 'scheduled' then 'retry'
@@ -237,6 +195,8 @@ begin
           when 'cancelled' then 'cancel'
           when 'uploading' then 'start'
           when 'failed' then 'fail'
+          when 'completed' then
+            case when new.charged_at is distinct from old.charged_at then 'recalculate' end
         end
       when new.scheduled_publish_time <> old.scheduled_publish_time
         or new.video_type <> old.video_type then 'reschedule'

@@ -1,6 +1,6 @@
 -- What does not add up. Empty, unless somebody wrote with triggers disabled,
 -- or behind PostgreSQL's back. Days are compared with the sums of their
--- entries, reservations with what their status lets them hold.
+-- entries, reservations with what they say that they hold.
 create view usage_drift as
 with day_sum as (
   select
@@ -24,6 +24,14 @@ held as (
   where e.reservation_id is not null
   group by e.reservation_id, e.limit_id, e.day, e.attempt
   having sum(e.units) <> 0
+),
+held_sum as (
+  select r.reservation_id, sum(h.units)::integer as units
+  from reservation as r
+  join held as h
+    on h.reservation_id = r.reservation_id
+    and (h.attempt is null or h.attempt = r.attempt)
+  group by r.reservation_id
 )
 select
   'balance' as kind,
@@ -50,45 +58,35 @@ left join limit_day as l on l.limit_id = d.limit_id and l.day = d.day
 where l.max_units is distinct from d.max_units
 union all
 select
+  'held', null, null, r.reservation_id, r.held_units, coalesce(h.units, 0),
+  format('the reservation is %s, but the ledger has other units of it', r.upload_status)
+from reservation as r
+left join held_sum as h on h.reservation_id = r.reservation_id
+where r.held_units <> coalesce(h.units, 0)
+union all
+select
   'held', h.limit_id, h.day, h.reservation_id, 0, h.units,
   case
     when r.reservation_id is null then 'the reservation is gone, its units are not given back'
     when h.units < 0 then 'more was given back than was taken'
-    when r.upload_status in ('cancelled', 'failed')
-      then format('the reservation is %s, its units are not given back', r.upload_status)
+    when r.upload_status = 'failed' then 'the reservation has failed, its slot is not given back'
     else 'the reservation was moved, its units are on another day'
   end
 from held as h
 left join reservation as r on r.reservation_id = h.reservation_id
 where r.reservation_id is null
   or h.units < 0
-  or (r.upload_status = 'cancelled' and (h.attempt is null or h.attempt = r.attempt))
-  or (r.upload_status = 'failed' and h.attempt is null)
-  or (h.attempt is null and abs(h.day - r.local_date) > 1)
-  or (h.attempt = r.attempt
-    and abs(h.day - (r.upload_time at time zone 'UTC')::date) > 1)
-union all
-select
-  'held', c.limit_id, null, r.reservation_id, c.units, 0,
-  format('the reservation is %s, but nothing was charged for it', r.upload_status)
-from reservation as r
-join charge_rule as c
-  on c.channel_id = r.channel_id
-  and c.video_type = r.video_type
-  and c.created_at <= r.charged_at
-where r.upload_status in ('scheduled', 'uploading', 'completed')
-  and not exists (
-    select from held as h
-    where h.reservation_id = r.reservation_id
-      and (h.attempt is null or h.attempt = r.attempt)
-  );
+  or (h.attempt is null and r.upload_status = 'failed')
+  -- Zones lie up to 26 hours apart.
+  or (h.attempt is null and abs(h.day - r.local_date) > 2)
+  or (h.attempt = r.attempt and abs(h.day - (r.upload_time at time zone 'UTC')::date) > 2);
 
 comment on view usage_drift is
   'What does not add up between reservations, ledger and maximums; empty, unless triggers were disabled. recalculate_usage repairs all but gaps.';
 comment on column usage_drift.kind is
   'balance, gap or maximum (of a day), or held (of a reservation).';
-comment on column usage_drift.limit_id is 'The limit.';
-comment on column usage_drift.day is 'Day in the limit''s zone; null: nothing was charged on any.';
+comment on column usage_drift.limit_id is 'The limit; null: all that the reservation is charged.';
+comment on column usage_drift.day is 'Day in the limit''s zone; null: all its days.';
 comment on column usage_drift.reservation_id is 'The reservation; null: it is about the day.';
 comment on column usage_drift.expected_units is
   'What should stand there (units; of a gap, the number of entries).';

@@ -157,7 +157,6 @@ create table charge_rule (
   video_type text not null,
   limit_id text not null,
   units integer not null,
-  created_at timestamptz not null default clock_now(),
   constraint charge_rule_pkey primary key (channel_id, video_type, limit_id),
   constraint charge_rule_video_type_fkey
     foreign key (channel_id, video_type)
@@ -176,8 +175,6 @@ comment on column charge_rule.video_type is 'The video type.';
 comment on column charge_rule.limit_id is 'The limit that is charged.';
 comment on column charge_rule.units is
   'Units an upload takes. 1,600 is the cost of videos.insert in YouTube''s quota table of 10,000 units (https://developers.google.com/youtube/v3/determine_quota_cost).';
-comment on column charge_rule.created_at is
-  'When the rule was made; bookings before it hold nothing of it.';
 comment on constraint charge_rule_pkey on charge_rule is
   'A type charges a limit by one rule.';
 comment on constraint charge_rule_video_type_fkey on charge_rule is
@@ -204,6 +201,7 @@ create table reservation (
   time_zone text not null,
   upload_status text not null default 'scheduled',
   attempt integer not null default 1,
+  held_units integer not null,
   lease_token uuid,
   lease_expires_at timestamptz,
   youtube_video_id text,
@@ -226,7 +224,12 @@ create table reservation (
       and scheduled_publish_time < '9999-12-31 00:00+00'),
   constraint reservation_video_path_valid
     check (video_path <> '' and octet_length(video_path) <= 2000),
+  constraint reservation_instants_finite
+    check (isfinite(upload_time) and isfinite(charged_at) and isfinite(created_at)
+      and lease_expires_at < 'infinity'),
   constraint reservation_attempt_valid check (attempt >= 1),
+  constraint reservation_held_units_valid
+    check (held_units >= 0 and (upload_status <> 'cancelled' or held_units = 0)),
   constraint reservation_version_valid check (version >= 1),
   constraint reservation_lease_valid
     check (lease_expires_at is null or lease_token is not null)
@@ -272,6 +275,8 @@ comment on column reservation.upload_status is
   'scheduled, uploading, completed, failed or cancelled; the first three hold the slot.';
 comment on column reservation.attempt is
   'Number of the upload attempt, from 1; each attempt is charged.';
+comment on column reservation.held_units is
+  'Sum of the units, over all limits, that it holds for its slot and its attempt; usage_drift compares it with the ledger.';
 comment on column reservation.lease_token is
   'Fencing token of the worker that may finish the upload.';
 comment on column reservation.lease_expires_at is
@@ -296,6 +301,10 @@ comment on constraint reservation_publish_time_valid on reservation is
   'Finite, and a year of four digits in every zone.';
 comment on constraint reservation_video_path_valid on reservation is
   'A name that fits into the index key.';
+comment on constraint reservation_instants_finite on reservation is
+  'What has happened, or is planned, has a date.';
+comment on constraint reservation_held_units_valid on reservation is
+  'What is cancelled holds nothing.';
 comment on constraint reservation_attempt_valid on reservation is
   'Attempts are counted from 1.';
 comment on constraint reservation_version_valid on reservation is
@@ -1066,6 +1075,25 @@ end;
 comment on function charges_held(bigint, integer) is
   'What a reservation holds for its slot and for one attempt, ordered by day and limit.';
 
+create function units_of(p_charges charge[])
+returns integer
+language plpgsql
+immutable
+set search_path from current
+as $$
+declare
+  v_charge charge;
+  v_units integer := 0;
+begin
+  foreach v_charge in array p_charges loop
+    v_units := v_units + v_charge.units;
+  end loop;
+  return v_units;
+end;
+$$;
+
+comment on function units_of(charge[]) is 'Sum of the units of charges.';
+
 -- A move gives back the old and takes the new as one change of each day, so
 -- that moving within a full day passes.
 create function net_charges(p_take charge[], p_give_back charge[])
@@ -1100,6 +1128,69 @@ end;
 
 comment on function net_charges(charge[], charge[]) is
   'What is left to take or give back of two lists, ordered by day and limit.';
+
+-- What a change of a reservation takes and gives back.
+create function reservation_charges(p_old reservation, p_new reservation)
+returns charge[]
+language plpgsql
+stable
+set search_path from current
+as $$
+declare
+  v_charges charge[];
+  v_held charge[];
+begin
+  if p_new.upload_status in ('scheduled', 'uploading', 'completed', 'failed') then
+    v_charges := array(
+      select c
+      from charges_for(
+        p_new.channel_id, p_new.video_type,
+        p_new.scheduled_publish_time, p_new.upload_time
+      ) as c
+      where p_new.upload_status <> 'failed' or c.counted_at = 'upload'
+    );
+  end if;
+  if p_old is null then
+    return coalesce(v_charges, '{}');
+  end if;
+
+  v_held := array(
+    select h
+    from charges_held(p_old.reservation_id, coalesce(p_new.attempt, p_old.attempt)) as h
+  );
+  return case
+    when p_new is null or p_new.upload_status = 'cancelled'
+      then net_charges('{}', v_held)
+    when p_new.upload_status = 'failed'
+      then net_charges('{}', array(select h from unnest(v_held) as h where h.counted_at = 'publish'))
+    when p_new.charged_at is distinct from p_old.charged_at
+      then net_charges(v_charges, v_held)
+    when p_new.upload_status = 'uploading' and p_new.attempt > p_old.attempt
+      then array(select c from unnest(v_charges) as c where c.counted_at = 'upload')
+    when p_new.upload_status = 'uploading' and p_old.upload_status = 'scheduled'
+      then net_charges(
+        array(
+          select row(
+            h.limit_id,
+            h.counted_at,
+            case h.counted_at
+              when 'publish' then h.day
+              else (p_new.upload_time at time zone coalesce(l.time_zone, p_new.time_zone))::date
+            end,
+            h.units
+          )::charge
+          from unnest(v_held) as h
+          join daily_limit as l on l.limit_id = h.limit_id
+        ),
+        v_held
+      )
+    else '{}'
+  end;
+end;
+$$;
+
+comment on function reservation_charges(reservation, reservation) is
+  'The net charges of a change of a reservation, ordered by day and limit; a null row stands for none.';
 
 create function sorted_charges(p_charges charge[])
 returns charge[]
@@ -1422,7 +1513,7 @@ comment on function lock_deadline() is
 -- of the budget becomes the timeout; the SET clause of the calling function
 -- puts the session's own back. A null deadline (a direct write) leaves the
 -- session's setting alone.
-create function bound_lock_wait(p_deadline timestamptz)
+create function bound_lock_wait(p_deadline timestamptz, p_waits integer default 1)
 returns void
 language plpgsql
 volatile
@@ -1440,12 +1531,12 @@ begin
       using errcode = 'lock_not_available',
         hint = 'Another transaction holds the lock of the day; try again.';
   end if;
-  perform set_config('lock_timeout', floor(v_left_ms)::text, true);
+  perform set_config('lock_timeout', greatest(floor(v_left_ms / p_waits), 1)::text, true);
 end;
 $$;
 
-comment on function bound_lock_wait(timestamptz) is
-  'Lets the next lock wait no longer than the deadline; past it, 55P03.';
+comment on function bound_lock_wait(timestamptz, integer) is
+  'Lets the next statement, which may wait so many times, wait no longer than the deadline; past it, 55P03.';
 
 -- The one place that locks days. Order of locks, everywhere in slotwarden:
 --
@@ -1460,7 +1551,7 @@ comment on function bound_lock_wait(timestamptz) is
 -- among themselves. What is read under the lock must be read by a later
 -- statement: one that locks and reads at once reads the state before its wait.
 create function lock_days(p_charges charge[], p_deadline timestamptz)
-returns void
+returns boolean
 language plpgsql
 volatile
 set search_path from current
@@ -1471,6 +1562,7 @@ declare
   v_existing charge[] := '{}';
   v_missing charge[] := '{}';
   v_late boolean := false;
+  v_waited boolean := false;
 begin
   foreach v_charge in array p_charges loop
     assert v_previous.day is null
@@ -1496,6 +1588,7 @@ begin
       -- Created by another transaction meanwhile.
       v_existing := v_existing || v_charge;
       v_late := true;
+      v_waited := true;
     end if;
   end loop;
   if v_late then
@@ -1513,13 +1606,101 @@ begin
       where d.limit_id = v_charge.limit_id and d.day = v_charge.day
       for update;
       perform bound_lock_wait(p_deadline);
+      v_waited := true;
     end if;
   end loop;
+  return v_waited;
 end;
 $$;
 
 comment on function lock_days(charge[], timestamptz) is
-  'Locks the days of the charges (ordered by day and limit), creating those that are missing; 55P03 past the deadline.';
+  'Locks the days of the charges (ordered by day and limit), creating those that are missing, and says whether it had to wait; 55P03 past the deadline.';
+
+-- Locks limits for a change of their rules or of the zones of their channels,
+-- one by one, so that the waits share one budget.
+create function lock_limits(p_limit_ids text[], p_deadline timestamptz)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_limit_id text;
+begin
+  for v_limit_id in
+    select distinct l.limit_id from unnest(p_limit_ids) as l (limit_id) order by l.limit_id
+  loop
+    perform bound_lock_wait(p_deadline);
+    perform from daily_limit as l where l.limit_id = v_limit_id for no key update;
+  end loop;
+  perform bound_lock_wait(p_deadline);
+end;
+$$;
+
+comment on function lock_limits(text[], timestamptz) is
+  'Locks limits in order of their names; 55P03 past the deadline.';
+
+-- The days of a limit that a new maximum reaches: from today on, wherever on
+-- earth its channels are, but for those that are overridden.
+create function limit_days_ahead(p_limit_id text)
+returns charge[]
+language plpgsql
+volatile
+set search_path from current
+as $$
+begin
+  return array(
+    select row(d.limit_id, null, d.day, 0)::charge
+    from limit_day as d
+    join daily_limit as l on l.limit_id = d.limit_id
+    where d.limit_id = p_limit_id
+      and d.day >= (clock_now() at time zone coalesce(l.time_zone, 'Etc/GMT+12'))::date
+      and not d.overridden
+    order by d.day
+  );
+end;
+$$;
+
+comment on function limit_days_ahead(text) is
+  'The days of a limit that follow its maximum, from today on, in order.';
+
+-- While a call waited for its days, a channel may have got another zone or
+-- lead, a rule other units, and an upload that is to run at once may have moved
+-- to the next day. Other days would have to be locked against the order of
+-- locks, so the call gives way.
+create function require_same_rules(
+  p_channel channel,
+  p_type text,
+  p_publish_time timestamptz,
+  p_charges charge[]
+)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+begin
+  if not exists (
+    select from channel as c
+    where c.channel_id = p_channel.channel_id
+      and c.time_zone = p_channel.time_zone
+      and c.upload_lead = p_channel.upload_lead
+  ) or p_charges <> array(
+    select c
+    from charges_for(
+      p_channel.channel_id, p_type, p_publish_time,
+      upload_time_for(p_publish_time, p_channel.upload_lead, clock_now())
+    ) as c
+  ) then
+    raise exception 'the rules of channel % changed meanwhile', quote_literal(p_channel.channel_id)
+      using errcode = 'serialization_failure',
+        hint = 'Try the transaction again.';
+  end if;
+end;
+$$;
+
+comment on function require_same_rules(channel, text, timestamptz, charge[]) is
+  'Raises 40001, if a booking would now be charged otherwise than when it began.';
 
 create function raise_ledger_conflict()
 returns void
@@ -1713,11 +1894,13 @@ comment on function check_reservation_slot(reservation) is
 -- Locks a reservation for a change: first the days whose units it holds and
 -- those that it is about to charge, then its row, as the order of locks wants.
 -- One that was moved to other days meanwhile would have to be locked against
--- that order, so the call gives way instead.
+-- that order, so the call gives way instead; unless it was this very call that
+-- moved it, under the same key.
 create function lock_reservation(
   p_reservation reservation,
   p_charges charge[],
-  p_deadline timestamptz
+  p_deadline timestamptz,
+  p_request_key text default null
 )
 returns reservation
 language plpgsql
@@ -1741,7 +1924,9 @@ begin
   end if;
   if v_reservation.version <> p_reservation.version and v_held <> array(
     select h from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
-  ) and v_reservation.upload_status <> 'cancelled' then
+  ) and v_reservation.upload_status <> 'cancelled'
+    and not exists (select from request as q where q.request_key = p_request_key)
+  then
     raise exception 'reservation % was moved meanwhile', v_reservation.reservation_id
       using errcode = 'serialization_failure',
         hint = 'Try the transaction again.';
@@ -1750,7 +1935,7 @@ begin
 end;
 $$;
 
-comment on function lock_reservation(reservation, charge[], timestamptz) is
+comment on function lock_reservation(reservation, charge[], timestamptz, text) is
   'Locks the days of a reservation and its row, and returns it as it is now; SWNFD, 55P03, 40001.';
 
 create function is_settled(p_booking booking)
@@ -1864,16 +2049,9 @@ begin
       limit_refusal(v_charges)
     );
     if v_obstacle.code is null then
-      perform lock_days(v_charges, p_deadline);
-      -- An upload that is to run at once may have moved to the next day while
-      -- this call was waiting.
-      continue when v_upload_time < clock_now() and v_charges <> array(
-        select c
-        from charges_for(
-          p_channel.channel_id, p_type, p_publish_time,
-          upload_time_for(p_publish_time, p_channel.upload_lead, clock_now())
-        ) as c
-      );
+      if lock_days(v_charges, p_deadline) then
+        perform require_same_rules(p_channel, p_type, p_publish_time, v_charges);
+      end if;
       v_obstacle := coalesce(
         past_refusal(p_publish_time, p_channel.time_zone),
         blackout_refusal(p_channel.channel_id, p_publish_time),
@@ -1889,15 +2067,20 @@ begin
         on conflict do nothing;
         continue when not found;
       end if;
+      if p_request_key is not null or p_video is not null then
+        -- The insert may wait for a booking of the slot, then for one of the video.
+        perform bound_lock_wait(p_deadline, 2);
+      end if;
       insert into reservation (
         reservation_id, channel_id, video_type, video_path, scheduled_publish_time,
-        upload_time, local_date, time_zone
+        upload_time, local_date, time_zone, held_units
       )
       values (
         v_reservation_id, p_channel.channel_id, p_type, p_video, p_publish_time,
         v_upload_time,
         (p_publish_time at time zone p_channel.time_zone)::date,
-        p_channel.time_zone
+        p_channel.time_zone,
+        units_of(v_charges)
       )
       on conflict do nothing
       returning * into v_reservation;
@@ -2150,17 +2333,23 @@ begin
     new.upload_time,
     upload_time_for(new.scheduled_publish_time, v_channel.upload_lead, clock_now())
   );
+  new.held_units := coalesce(
+    new.held_units, units_of(reservation_charges(null, new))
+  );
   return new;
 end;
 $$;
 
 comment on function complete_reservation() is
-  'Trigger: fills local_date, time_zone and upload_time of a direct insert (SWCHN).';
+  'Trigger: fills local_date, time_zone, upload_time and held_units of a direct insert (SWCHN).';
 
 create trigger reservation_complete
 before insert on reservation
 for each row
-when (new.time_zone is null or new.local_date is null or new.upload_time is null)
+when (
+  new.time_zone is null or new.local_date is null
+  or new.upload_time is null or new.held_units is null
+)
 execute function complete_reservation();
 
 comment on trigger reservation_complete on reservation is
@@ -2197,8 +2386,10 @@ begin
   end
   and (not v_moved or new.upload_status = 'scheduled')
   and (v_started or new.upload_time = old.upload_time)
-  and (new.reservation_id, new.channel_id, new.local_date, new.time_zone)
-    is not distinct from (old.reservation_id, old.channel_id, old.local_date, old.time_zone)
+  and (new.reservation_id, new.channel_id, new.local_date, new.time_zone, new.held_units)
+    is not distinct from (
+      old.reservation_id, old.channel_id, old.local_date, old.time_zone, old.held_units
+    )
   and (new.created_at, new.created_by) is not distinct from (old.created_at, old.created_by);
   if v_legal is not true then
     raise exception 'reservation % is %: this change of it is not allowed',
@@ -2216,7 +2407,8 @@ begin
     new.upload_time := clock_now();
   end if;
   if v_moved or v_retried then
-    new.charged_at := clock_now();
+    -- The rules are applied anew, even within one tick of the clock.
+    new.charged_at := greatest(clock_now(), old.charged_at + interval '1 microsecond');
   end if;
   if new.upload_status = 'scheduled' and new.charged_at is distinct from old.charged_at then
     select c.* into v_channel from channel as c where c.channel_id = new.channel_id;
@@ -2225,6 +2417,13 @@ begin
     new.upload_time := upload_time_for(
       new.scheduled_publish_time, v_channel.upload_lead, clock_now()
     );
+  end if;
+  if (new.upload_status, new.attempt, new.charged_at)
+    is distinct from (old.upload_status, old.attempt, old.charged_at)
+  then
+    new.held_units := units_of(reservation_charges(old, new)) + units_of(array(
+      select h from charges_held(old.reservation_id, new.attempt) as h
+    ));
   end if;
   return new;
 end;
@@ -2271,69 +2470,6 @@ execute function guard_reservation_delete();
 comment on trigger reservation_guard_delete on reservation is
   'Refuses to delete a reservation whose upload was started.';
 
--- What a change of a reservation takes and gives back.
-create function reservation_charges(p_old reservation, p_new reservation)
-returns charge[]
-language plpgsql
-stable
-set search_path from current
-as $$
-declare
-  v_charges charge[];
-  v_held charge[];
-begin
-  if p_new.upload_status in ('scheduled', 'uploading', 'completed', 'failed') then
-    v_charges := array(
-      select c
-      from charges_for(
-        p_new.channel_id, p_new.video_type,
-        p_new.scheduled_publish_time, p_new.upload_time
-      ) as c
-      where p_new.upload_status <> 'failed' or c.counted_at = 'upload'
-    );
-  end if;
-  if p_old is null then
-    return coalesce(v_charges, '{}');
-  end if;
-
-  v_held := array(
-    select h
-    from charges_held(p_old.reservation_id, coalesce(p_new.attempt, p_old.attempt)) as h
-  );
-  return case
-    when p_new is null or p_new.upload_status = 'cancelled'
-      then net_charges('{}', v_held)
-    when p_new.upload_status = 'failed'
-      then net_charges('{}', array(select h from unnest(v_held) as h where h.counted_at = 'publish'))
-    when p_new.charged_at is distinct from p_old.charged_at
-      then net_charges(v_charges, v_held)
-    when p_new.upload_status = 'uploading' and p_new.attempt > p_old.attempt
-      then array(select c from unnest(v_charges) as c where c.counted_at = 'upload')
-    when p_new.upload_status = 'uploading' and p_old.upload_status = 'scheduled'
-      then net_charges(
-        array(
-          select row(
-            h.limit_id,
-            h.counted_at,
-            case h.counted_at
-              when 'publish' then h.day
-              else (p_new.upload_time at time zone coalesce(l.time_zone, p_new.time_zone))::date
-            end,
-            h.units
-          )::charge
-          from unnest(v_held) as h
-          join daily_limit as l on l.limit_id = h.limit_id
-        ),
-        v_held
-      )
-    else '{}'
-  end;
-end;
-$$;
-
-comment on function reservation_charges(reservation, reservation) is
-  'The net charges of a change of a reservation, ordered by day and limit; a null row stands for none.';
-
 create function charge_reservation()
 returns trigger
 language plpgsql
@@ -2353,6 +2489,11 @@ begin
     v_reason := 'reserve';
     perform check_reservation_slot(new);
     v_charges := reservation_charges(null, new);
+    if units_of(v_charges) <> new.held_units then
+      raise exception 'the charges of the reservation changed while it was booked'
+        using errcode = 'serialization_failure',
+          hint = 'Try the transaction again; a direct insert leaves held_units out.';
+    end if;
   else
     v_reason := case
       when old.upload_status = 'failed' and new.upload_status = 'scheduled' then 'retry'
@@ -2362,6 +2503,8 @@ begin
           when 'cancelled' then 'cancel'
           when 'uploading' then 'start'
           when 'failed' then 'fail'
+          when 'completed' then
+            case when new.charged_at is distinct from old.charged_at then 'recalculate' end
         end
       when new.scheduled_publish_time <> old.scheduled_publish_time
         or new.video_type <> old.video_type then 'reschedule'
@@ -2670,20 +2813,19 @@ security definer
 set search_path from current
 as $$
 declare
-  v_today date := (clock_now() at time zone coalesce(new.time_zone, 'Etc/GMT+12'))::date;
+  v_day charge;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'a daily limit is changed at READ COMMITTED only'
       using errcode = 'active_sql_transaction',
         hint = 'begin isolation level read committed;';
   end if;
-  perform from limit_day as d
-  where d.limit_id = new.limit_id and d.day >= v_today and not d.overridden
-  order by d.day
-  for update;
-  update limit_day
-  set max_units = new.max_units
-  where limit_id = new.limit_id and day >= v_today and not overridden;
+  perform lock_days(limit_days_ahead(new.limit_id), null);
+  foreach v_day in array limit_days_ahead(new.limit_id) loop
+    update limit_day
+    set max_units = new.max_units
+    where limit_id = v_day.limit_id and day = v_day.day;
+  end loop;
   return null;
 end;
 $$;
@@ -2796,7 +2938,7 @@ comment on column daily_usage.version is 'Version of the usage; 0: never changed
 
 -- What does not add up. Empty, unless somebody wrote with triggers disabled,
 -- or behind PostgreSQL's back. Days are compared with the sums of their
--- entries, reservations with what their status lets them hold.
+-- entries, reservations with what they say that they hold.
 create view usage_drift as
 with day_sum as (
   select
@@ -2820,6 +2962,14 @@ held as (
   where e.reservation_id is not null
   group by e.reservation_id, e.limit_id, e.day, e.attempt
   having sum(e.units) <> 0
+),
+held_sum as (
+  select r.reservation_id, sum(h.units)::integer as units
+  from reservation as r
+  join held as h
+    on h.reservation_id = r.reservation_id
+    and (h.attempt is null or h.attempt = r.attempt)
+  group by r.reservation_id
 )
 select
   'balance' as kind,
@@ -2846,45 +2996,35 @@ left join limit_day as l on l.limit_id = d.limit_id and l.day = d.day
 where l.max_units is distinct from d.max_units
 union all
 select
+  'held', null, null, r.reservation_id, r.held_units, coalesce(h.units, 0),
+  format('the reservation is %s, but the ledger has other units of it', r.upload_status)
+from reservation as r
+left join held_sum as h on h.reservation_id = r.reservation_id
+where r.held_units <> coalesce(h.units, 0)
+union all
+select
   'held', h.limit_id, h.day, h.reservation_id, 0, h.units,
   case
     when r.reservation_id is null then 'the reservation is gone, its units are not given back'
     when h.units < 0 then 'more was given back than was taken'
-    when r.upload_status in ('cancelled', 'failed')
-      then format('the reservation is %s, its units are not given back', r.upload_status)
+    when r.upload_status = 'failed' then 'the reservation has failed, its slot is not given back'
     else 'the reservation was moved, its units are on another day'
   end
 from held as h
 left join reservation as r on r.reservation_id = h.reservation_id
 where r.reservation_id is null
   or h.units < 0
-  or (r.upload_status = 'cancelled' and (h.attempt is null or h.attempt = r.attempt))
-  or (r.upload_status = 'failed' and h.attempt is null)
-  or (h.attempt is null and abs(h.day - r.local_date) > 1)
-  or (h.attempt = r.attempt
-    and abs(h.day - (r.upload_time at time zone 'UTC')::date) > 1)
-union all
-select
-  'held', c.limit_id, null, r.reservation_id, c.units, 0,
-  format('the reservation is %s, but nothing was charged for it', r.upload_status)
-from reservation as r
-join charge_rule as c
-  on c.channel_id = r.channel_id
-  and c.video_type = r.video_type
-  and c.created_at <= r.charged_at
-where r.upload_status in ('scheduled', 'uploading', 'completed')
-  and not exists (
-    select from held as h
-    where h.reservation_id = r.reservation_id
-      and (h.attempt is null or h.attempt = r.attempt)
-  );
+  or (h.attempt is null and r.upload_status = 'failed')
+  -- Zones lie up to 26 hours apart.
+  or (h.attempt is null and abs(h.day - r.local_date) > 2)
+  or (h.attempt = r.attempt and abs(h.day - (r.upload_time at time zone 'UTC')::date) > 2);
 
 comment on view usage_drift is
   'What does not add up between reservations, ledger and maximums; empty, unless triggers were disabled. recalculate_usage repairs all but gaps.';
 comment on column usage_drift.kind is
   'balance, gap or maximum (of a day), or held (of a reservation).';
-comment on column usage_drift.limit_id is 'The limit.';
-comment on column usage_drift.day is 'Day in the limit''s zone; null: nothing was charged on any.';
+comment on column usage_drift.limit_id is 'The limit; null: all that the reservation is charged.';
+comment on column usage_drift.day is 'Day in the limit''s zone; null: all its days.';
 comment on column usage_drift.reservation_id is 'The reservation; null: it is about the day.';
 comment on column usage_drift.expected_units is
   'What should stand there (units; of a gap, the number of entries).';
@@ -3334,12 +3474,21 @@ begin
   where r.reservation_id = p_reservation_id
   for update;
   v_charges := reservation_charges(v_reservation, as_recharged(v_reservation));
-  if cardinality(v_charges) = 0 then
-    return '{}';
-  end if;
   v_held := array(
     select h from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
   );
+  if cardinality(v_charges) = 0 then
+    if v_reservation.held_units = units_of(v_held) then
+      return '{}';
+    end if;
+    update reservation as r
+    set charged_at = clock_now()
+    where r.reservation_id = p_reservation_id;
+    return array[row(
+      p_reservation_id, null, null, 'recount', v_reservation.held_units, units_of(v_held),
+      'what it says that it holds is what the ledger says'
+    )::usage_change];
+  end if;
   v_refusal := limit_refusal(v_charges);
   if v_refusal.code is null then
     update reservation as r
@@ -3489,9 +3638,11 @@ set search_path from current
 set lock_timeout = '5s'
 as $$
 declare
+  v_deadline timestamptz := lock_deadline();
   v_like channel := require_channel(p_like);
   v_channel channel;
   v_unknown text;
+  v_too_long text;
   v_own_limits text[];
   v_limit_count integer;
 begin
@@ -3515,6 +3666,20 @@ begin
     ));
   end if;
 
+  select own_limit_name(p_channel, p_like, r.limit_id) into v_too_long
+  from charge_rule as r
+  where r.channel_id = p_like
+    and r.limit_id <> all (coalesce(p_share_limits, '{}'))
+    and octet_length(own_limit_name(p_channel, p_like, r.limit_id)) > 600
+  limit 1;
+  if found then
+    perform raise_refusal(invalid_argument(
+      'p_channel',
+      format('the name of its limit %L would have more than 600 bytes', left(v_too_long, 200))
+    ));
+  end if;
+
+  perform bound_lock_wait(v_deadline);
   insert into channel (channel_id, time_zone, upload_lead)
   values (p_channel, p_time_zone, p_upload_lead)
   on conflict do nothing
@@ -3555,6 +3720,7 @@ begin
     ));
   end if;
 
+  perform lock_limits(coalesce(p_share_limits, '{}'), v_deadline);
   insert into charge_rule (channel_id, video_type, limit_id, units)
   select
     p_channel,
@@ -3598,6 +3764,7 @@ set search_path from current
 set lock_timeout = '5s'
 as $$
 declare
+  v_deadline timestamptz := lock_deadline();
   v_channel channel := require_channel(p_channel);
 begin
   if p_time_zone is not null then
@@ -3605,6 +3772,13 @@ begin
   end if;
   if p_upload_lead is not null then
     perform raise_refusal(upload_lead_refusal(p_upload_lead));
+  end if;
+  perform bound_lock_wait(v_deadline);
+  perform from channel as c where c.channel_id = p_channel for no key update;
+  if p_time_zone is distinct from v_channel.time_zone and p_time_zone is not null then
+    perform lock_limits(
+      array(select r.limit_id from charge_rule as r where r.channel_id = p_channel), v_deadline
+    );
   end if;
   update channel as c
   set
@@ -3685,6 +3859,7 @@ set search_path from current
 set lock_timeout = '5s'
 as $$
 declare
+  v_deadline timestamptz := lock_deadline();
   v_time_zone text := nullif(p_time_zone, 'channel');
   v_limit daily_limit;
 begin
@@ -3704,6 +3879,7 @@ begin
     perform require_zone(v_time_zone);
   end if;
 
+  perform bound_lock_wait(v_deadline);
   if p_max is not null and p_counted_at is not null then
     insert into daily_limit (limit_id, max_units, time_zone, counted_at, warn_percent)
     values (p_limit, p_max, v_time_zone, p_counted_at, coalesce(p_warn_percent, 80))
@@ -3712,6 +3888,10 @@ begin
     if found then
       return v_limit;
     end if;
+  end if;
+  perform lock_limits(array[p_limit], v_deadline);
+  if p_max is not null then
+    perform lock_days(limit_days_ahead(p_limit), v_deadline);
   end if;
   update daily_limit as l
   set
@@ -3786,7 +3966,7 @@ comment on function override_day(text, date, integer) is
 --   p_channel  the channel
 --
 -- Returns the rule (of 0 units, if it was removed).
--- SQLSTATEs: SWARG, SWCHN, SWTYP, 55P03. Locks: the limit.
+-- SQLSTATEs: SWARG, SWCHN, SWTYP, 55P03. Locks: the channel, then the limit.
 create function set_charge(
   p_type text,
   p_limit text,
@@ -3801,6 +3981,7 @@ set search_path from current
 set lock_timeout = '5s'
 as $$
 declare
+  v_deadline timestamptz := lock_deadline();
   v_refusal refusal := argument_refusal(p_channel, p_type, null, null);
   v_rule charge_rule;
 begin
@@ -3812,10 +3993,13 @@ begin
   perform raise_refusal(v_refusal, next_step(v_refusal.code, p_channel, p_type, null));
   perform raise_refusal(limit_name_refusal(p_limit), 'set_daily_limit creates a limit.');
 
+  perform bound_lock_wait(v_deadline);
+  perform from channel as c where c.channel_id = p_channel for share;
+  perform lock_limits(array[p_limit], v_deadline);
   if p_units = 0 then
     delete from charge_rule as r
     where r.channel_id = p_channel and r.video_type = p_type and r.limit_id = p_limit;
-    v_rule := row(p_channel, p_type, p_limit, 0, null)::charge_rule;
+    v_rule := row(p_channel, p_type, p_limit, 0)::charge_rule;
   else
     insert into charge_rule (channel_id, video_type, limit_id, units)
     values (p_channel, p_type, p_limit, p_units)

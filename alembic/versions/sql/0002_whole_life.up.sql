@@ -175,7 +175,8 @@ declare
   v_from timestamptz;
   v_last timestamptz;
   v_slot timestamptz;
-  v_lost timestamptz;
+  v_charges charge[];
+  v_held charge[];
 begin
   v_first_day := coalesce(p_from, (clock_now() at time zone p_channel.time_zone)::date);
   v_from := greatest(
@@ -212,7 +213,22 @@ begin
       end if;
       return v_booking;
     end if;
-    if v_lost is not null and v_slot < v_lost then
+    v_charges := array(
+      select c
+      from charges_for(
+        p_channel.channel_id, p_type, v_slot,
+        upload_time_for(v_slot, p_channel.upload_lead, clock_now())
+      ) as c
+    );
+    if exists (
+      select from unnest(v_charges) as c
+      where not exists (
+          select from unnest(v_held) as h where h.limit_id = c.limit_id and h.day = c.day
+        )
+        and exists (
+          select from unnest(v_held) as h where (h.day, h.limit_id) > (c.day, c.limit_id)
+        )
+    ) then
       raise exception 'the slots of channel % changed meanwhile', quote_literal(p_channel.channel_id)
         using errcode = 'serialization_failure',
           hint = 'Try the transaction again.';
@@ -226,7 +242,7 @@ begin
     then
       return v_booking;
     end if;
-    v_lost := v_slot;
+    v_held := v_held || v_charges;
   end loop;
 end;
 $$;
@@ -314,7 +330,12 @@ begin
       ) as c
     );
     if v_look = 2 then
-      v_seen := lock_reservation(v_seen, v_charges, v_deadline);
+      v_seen := lock_reservation(v_seen, v_charges, v_deadline, p_request_key);
+      v_replayed := replay(p_request_key, p_function, v_arguments);
+      if is_settled(v_replayed) then
+        return v_replayed;
+      end if;
+      perform require_same_rules(v_channel, v_seen.video_type, v_publish_time, v_charges);
     end if;
     v_booking.refusal := coalesce(
       status_refusal(v_seen, p_needed_status, 'scheduled'),
@@ -353,7 +374,7 @@ begin
   -- Somebody who shares no limit with this reservation may take the slot in
   -- this moment; an update has no "on conflict".
   begin
-    perform bound_lock_wait(v_deadline);
+    perform bound_lock_wait(v_deadline, 2);
     update reservation as r
     set
       scheduled_publish_time = v_publish_time,
@@ -370,7 +391,11 @@ begin
         v_channel, v_publish_time, v_seen.video_path, '{}', p_reservation_id
       );
       if (v_booking.refusal).code is null then
-        raise;
+        -- Gone again, or hidden from this transaction's snapshot.
+        raise exception 'slot % was taken meanwhile',
+          local_text(v_publish_time, v_channel.time_zone)
+          using errcode = 'serialization_failure',
+            hint = 'Try the transaction again.';
       end if;
       return v_booking;
   end;

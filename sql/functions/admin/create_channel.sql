@@ -28,9 +28,11 @@ set search_path from current
 set lock_timeout = '5s'
 as $$
 declare
+  v_deadline timestamptz := lock_deadline();
   v_like channel := require_channel(p_like);
   v_channel channel;
   v_unknown text;
+  v_too_long text;
   v_own_limits text[];
   v_limit_count integer;
 begin
@@ -54,6 +56,20 @@ begin
     ));
   end if;
 
+  select own_limit_name(p_channel, p_like, r.limit_id) into v_too_long
+  from charge_rule as r
+  where r.channel_id = p_like
+    and r.limit_id <> all (coalesce(p_share_limits, '{}'))
+    and octet_length(own_limit_name(p_channel, p_like, r.limit_id)) > 600
+  limit 1;
+  if found then
+    perform raise_refusal(invalid_argument(
+      'p_channel',
+      format('the name of its limit %L would have more than 600 bytes', left(v_too_long, 200))
+    ));
+  end if;
+
+  perform bound_lock_wait(v_deadline);
   insert into channel (channel_id, time_zone, upload_lead)
   values (p_channel, p_time_zone, p_upload_lead)
   on conflict do nothing
@@ -94,6 +110,7 @@ begin
     ));
   end if;
 
+  perform lock_limits(coalesce(p_share_limits, '{}'), v_deadline);
   insert into charge_rule (channel_id, video_type, limit_id, units)
   select
     p_channel,

@@ -21,6 +21,7 @@ set search_path from current
 set lock_timeout = '5s'
 as $$
 declare
+  v_deadline timestamptz := lock_deadline();
   v_channel channel := require_channel(p_channel);
 begin
   if p_time_zone is not null then
@@ -28,6 +29,13 @@ begin
   end if;
   if p_upload_lead is not null then
     perform raise_refusal(upload_lead_refusal(p_upload_lead));
+  end if;
+  perform bound_lock_wait(v_deadline);
+  perform from channel as c where c.channel_id = p_channel for no key update;
+  if p_time_zone is distinct from v_channel.time_zone and p_time_zone is not null then
+    perform lock_limits(
+      array(select r.limit_id from charge_rule as r where r.channel_id = p_channel), v_deadline
+    );
   end if;
   update channel as c
   set

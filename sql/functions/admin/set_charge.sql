@@ -7,7 +7,7 @@
 --   p_channel  the channel
 --
 -- Returns the rule (of 0 units, if it was removed).
--- SQLSTATEs: SWARG, SWCHN, SWTYP, 55P03. Locks: the limit.
+-- SQLSTATEs: SWARG, SWCHN, SWTYP, 55P03. Locks: the channel, then the limit.
 create function set_charge(
   p_type text,
   p_limit text,
@@ -22,6 +22,7 @@ set search_path from current
 set lock_timeout = '5s'
 as $$
 declare
+  v_deadline timestamptz := lock_deadline();
   v_refusal refusal := argument_refusal(p_channel, p_type, null, null);
   v_rule charge_rule;
 begin
@@ -33,10 +34,13 @@ begin
   perform raise_refusal(v_refusal, next_step(v_refusal.code, p_channel, p_type, null));
   perform raise_refusal(limit_name_refusal(p_limit), 'set_daily_limit creates a limit.');
 
+  perform bound_lock_wait(v_deadline);
+  perform from channel as c where c.channel_id = p_channel for share;
+  perform lock_limits(array[p_limit], v_deadline);
   if p_units = 0 then
     delete from charge_rule as r
     where r.channel_id = p_channel and r.video_type = p_type and r.limit_id = p_limit;
-    v_rule := row(p_channel, p_type, p_limit, 0, null)::charge_rule;
+    v_rule := row(p_channel, p_type, p_limit, 0)::charge_rule;
   else
     insert into charge_rule (channel_id, video_type, limit_id, units)
     values (p_channel, p_type, p_limit, p_units)

@@ -31,6 +31,7 @@ set search_path from current
 set lock_timeout = '5s'
 as $$
 declare
+  v_deadline timestamptz := lock_deadline();
   v_time_zone text := nullif(p_time_zone, 'channel');
   v_limit daily_limit;
 begin
@@ -50,6 +51,7 @@ begin
     perform require_zone(v_time_zone);
   end if;
 
+  perform bound_lock_wait(v_deadline);
   if p_max is not null and p_counted_at is not null then
     insert into daily_limit (limit_id, max_units, time_zone, counted_at, warn_percent)
     values (p_limit, p_max, v_time_zone, p_counted_at, coalesce(p_warn_percent, 80))
@@ -58,6 +60,10 @@ begin
     if found then
       return v_limit;
     end if;
+  end if;
+  perform lock_limits(array[p_limit], v_deadline);
+  if p_max is not null then
+    perform lock_days(limit_days_ahead(p_limit), v_deadline);
   end if;
   update daily_limit as l
   set

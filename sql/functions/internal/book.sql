@@ -47,16 +47,9 @@ begin
       limit_refusal(v_charges)
     );
     if v_obstacle.code is null then
-      perform lock_days(v_charges, p_deadline);
-      -- An upload that is to run at once may have moved to the next day while
-      -- this call was waiting.
-      continue when v_upload_time < clock_now() and v_charges <> array(
-        select c
-        from charges_for(
-          p_channel.channel_id, p_type, p_publish_time,
-          upload_time_for(p_publish_time, p_channel.upload_lead, clock_now())
-        ) as c
-      );
+      if lock_days(v_charges, p_deadline) then
+        perform require_same_rules(p_channel, p_type, p_publish_time, v_charges);
+      end if;
       v_obstacle := coalesce(
         past_refusal(p_publish_time, p_channel.time_zone),
         blackout_refusal(p_channel.channel_id, p_publish_time),
@@ -72,15 +65,20 @@ begin
         on conflict do nothing;
         continue when not found;
       end if;
+      if p_request_key is not null or p_video is not null then
+        -- The insert may wait for a booking of the slot, then for one of the video.
+        perform bound_lock_wait(p_deadline, 2);
+      end if;
       insert into reservation (
         reservation_id, channel_id, video_type, video_path, scheduled_publish_time,
-        upload_time, local_date, time_zone
+        upload_time, local_date, time_zone, held_units
       )
       values (
         v_reservation_id, p_channel.channel_id, p_type, p_video, p_publish_time,
         v_upload_time,
         (p_publish_time at time zone p_channel.time_zone)::date,
-        p_channel.time_zone
+        p_channel.time_zone,
+        units_of(v_charges)
       )
       on conflict do nothing
       returning * into v_reservation;

@@ -23,7 +23,8 @@ declare
   v_from timestamptz;
   v_last timestamptz;
   v_slot timestamptz;
-  v_lost timestamptz;
+  v_charges charge[];
+  v_held charge[];
 begin
   v_first_day := coalesce(p_from, (clock_now() at time zone p_channel.time_zone)::date);
   v_from := greatest(
@@ -60,7 +61,22 @@ begin
       end if;
       return v_booking;
     end if;
-    if v_lost is not null and v_slot < v_lost then
+    v_charges := array(
+      select c
+      from charges_for(
+        p_channel.channel_id, p_type, v_slot,
+        upload_time_for(v_slot, p_channel.upload_lead, clock_now())
+      ) as c
+    );
+    if exists (
+      select from unnest(v_charges) as c
+      where not exists (
+          select from unnest(v_held) as h where h.limit_id = c.limit_id and h.day = c.day
+        )
+        and exists (
+          select from unnest(v_held) as h where (h.day, h.limit_id) > (c.day, c.limit_id)
+        )
+    ) then
       raise exception 'the slots of channel % changed meanwhile', quote_literal(p_channel.channel_id)
         using errcode = 'serialization_failure',
           hint = 'Try the transaction again.';
@@ -74,7 +90,7 @@ begin
     then
       return v_booking;
     end if;
-    v_lost := v_slot;
+    v_held := v_held || v_charges;
   end loop;
 end;
 $$;

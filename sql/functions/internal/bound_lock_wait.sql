@@ -2,7 +2,7 @@
 -- of the budget becomes the timeout; the SET clause of the calling function
 -- puts the session's own back. A null deadline (a direct write) leaves the
 -- session's setting alone.
-create function bound_lock_wait(p_deadline timestamptz)
+create function bound_lock_wait(p_deadline timestamptz, p_waits integer default 1)
 returns void
 language plpgsql
 volatile
@@ -20,9 +20,9 @@ begin
       using errcode = 'lock_not_available',
         hint = 'Another transaction holds the lock of the day; try again.';
   end if;
-  perform set_config('lock_timeout', floor(v_left_ms)::text, true);
+  perform set_config('lock_timeout', greatest(floor(v_left_ms / p_waits), 1)::text, true);
 end;
 $$;
 
-comment on function bound_lock_wait(timestamptz) is
-  'Lets the next lock wait no longer than the deadline; past it, 55P03.';
+comment on function bound_lock_wait(timestamptz, integer) is
+  'Lets the next statement, which may wait so many times, wait no longer than the deadline; past it, 55P03.';

@@ -11,7 +11,7 @@
 -- among themselves. What is read under the lock must be read by a later
 -- statement: one that locks and reads at once reads the state before its wait.
 create function lock_days(p_charges charge[], p_deadline timestamptz)
-returns void
+returns boolean
 language plpgsql
 volatile
 set search_path from current
@@ -22,6 +22,7 @@ declare
   v_existing charge[] := '{}';
   v_missing charge[] := '{}';
   v_late boolean := false;
+  v_waited boolean := false;
 begin
   foreach v_charge in array p_charges loop
     assert v_previous.day is null
@@ -47,6 +48,7 @@ begin
       -- Created by another transaction meanwhile.
       v_existing := v_existing || v_charge;
       v_late := true;
+      v_waited := true;
     end if;
   end loop;
   if v_late then
@@ -64,10 +66,12 @@ begin
       where d.limit_id = v_charge.limit_id and d.day = v_charge.day
       for update;
       perform bound_lock_wait(p_deadline);
+      v_waited := true;
     end if;
   end loop;
+  return v_waited;
 end;
 $$;
 
 comment on function lock_days(charge[], timestamptz) is
-  'Locks the days of the charges (ordered by day and limit), creating those that are missing; 55P03 past the deadline.';
+  'Locks the days of the charges (ordered by day and limit), creating those that are missing, and says whether it had to wait; 55P03 past the deadline.';

@@ -1,11 +1,13 @@
 -- Locks a reservation for a change: first the days whose units it holds and
 -- those that it is about to charge, then its row, as the order of locks wants.
 -- One that was moved to other days meanwhile would have to be locked against
--- that order, so the call gives way instead.
+-- that order, so the call gives way instead; unless it was this very call that
+-- moved it, under the same key.
 create function lock_reservation(
   p_reservation reservation,
   p_charges charge[],
-  p_deadline timestamptz
+  p_deadline timestamptz,
+  p_request_key text default null
 )
 returns reservation
 language plpgsql
@@ -29,7 +31,9 @@ begin
   end if;
   if v_reservation.version <> p_reservation.version and v_held <> array(
     select h from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
-  ) and v_reservation.upload_status <> 'cancelled' then
+  ) and v_reservation.upload_status <> 'cancelled'
+    and not exists (select from request as q where q.request_key = p_request_key)
+  then
     raise exception 'reservation % was moved meanwhile', v_reservation.reservation_id
       using errcode = 'serialization_failure',
         hint = 'Try the transaction again.';
@@ -38,5 +42,5 @@ begin
 end;
 $$;
 
-comment on function lock_reservation(reservation, charge[], timestamptz) is
+comment on function lock_reservation(reservation, charge[], timestamptz, text) is
   'Locks the days of a reservation and its row, and returns it as it is now; SWNFD, 55P03, 40001.';

@@ -57,7 +57,12 @@ begin
       ) as c
     );
     if v_look = 2 then
-      v_seen := lock_reservation(v_seen, v_charges, v_deadline);
+      v_seen := lock_reservation(v_seen, v_charges, v_deadline, p_request_key);
+      v_replayed := replay(p_request_key, p_function, v_arguments);
+      if is_settled(v_replayed) then
+        return v_replayed;
+      end if;
+      perform require_same_rules(v_channel, v_seen.video_type, v_publish_time, v_charges);
     end if;
     v_booking.refusal := coalesce(
       status_refusal(v_seen, p_needed_status, 'scheduled'),
@@ -96,7 +101,7 @@ begin
   -- Somebody who shares no limit with this reservation may take the slot in
   -- this moment; an update has no "on conflict".
   begin
-    perform bound_lock_wait(v_deadline);
+    perform bound_lock_wait(v_deadline, 2);
     update reservation as r
     set
       scheduled_publish_time = v_publish_time,
@@ -113,7 +118,11 @@ begin
         v_channel, v_publish_time, v_seen.video_path, '{}', p_reservation_id
       );
       if (v_booking.refusal).code is null then
-        raise;
+        -- Gone again, or hidden from this transaction's snapshot.
+        raise exception 'slot % was taken meanwhile',
+          local_text(v_publish_time, v_channel.time_zone)
+          using errcode = 'serialization_failure',
+            hint = 'Try the transaction again.';
       end if;
       return v_booking;
   end;

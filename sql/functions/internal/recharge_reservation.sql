@@ -17,12 +17,21 @@ begin
   where r.reservation_id = p_reservation_id
   for update;
   v_charges := reservation_charges(v_reservation, as_recharged(v_reservation));
-  if cardinality(v_charges) = 0 then
-    return '{}';
-  end if;
   v_held := array(
     select h from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
   );
+  if cardinality(v_charges) = 0 then
+    if v_reservation.held_units = units_of(v_held) then
+      return '{}';
+    end if;
+    update reservation as r
+    set charged_at = clock_now()
+    where r.reservation_id = p_reservation_id;
+    return array[row(
+      p_reservation_id, null, null, 'recount', v_reservation.held_units, units_of(v_held),
+      'what it says that it holds is what the ledger says'
+    )::usage_change];
+  end if;
   v_refusal := limit_refusal(v_charges);
   if v_refusal.code is null then
     update reservation as r

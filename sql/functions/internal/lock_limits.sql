@@ -1,0 +1,23 @@
+-- Locks limits for a change of their rules or of the zones of their channels,
+-- one by one, so that the waits share one budget.
+create function lock_limits(p_limit_ids text[], p_deadline timestamptz)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_limit_id text;
+begin
+  for v_limit_id in
+    select distinct l.limit_id from unnest(p_limit_ids) as l (limit_id) order by l.limit_id
+  loop
+    perform bound_lock_wait(p_deadline);
+    perform from daily_limit as l where l.limit_id = v_limit_id for no key update;
+  end loop;
+  perform bound_lock_wait(p_deadline);
+end;
+$$;
+
+comment on function lock_limits(text[], timestamptz) is
+  'Locks limits in order of their names; 55P03 past the deadline.';
