@@ -1,9 +1,12 @@
-"""``python -m tests.histories``: run histories and check them."""
+"""``python -m tests.histories [mutants|long] ...``: run histories and check them."""
 
 from __future__ import annotations
 
 import sys
 
-from .run import main
+from . import hunt, run
 
-sys.exit(main(sys.argv[1:]))
+arguments = sys.argv[1:]
+if arguments[:1] == ["mutants"]:
+    sys.exit(hunt.main(arguments[1:]))
+sys.exit(run.main(arguments))

@@ -92,7 +92,9 @@ def arguments_of(step: Step, world: World, registry: Registry) -> dict[str, Any]
     if step.function in ("set_daily_limit", "override_day", "record_usage"):
         asked: dict[str, Any] = {"p_limit": step.limit}
         if step.function == "record_usage":
-            return {"p_limit": "api_units", "p_units": step.units, "p_day": step.wish.date}
+            # Mostly a day that nobody has used before, so that its row has to be made.
+            later = dt.timedelta(days=int(step.pick * 2000) if step.pick > 0.2 else 0)
+            return asked | {"p_units": step.units, "p_day": step.wish.date + later}
         if step.function == "override_day":
             asked["p_day"] = step.wish.date
         return asked | {"p_max": step.maximum}
@@ -105,6 +107,10 @@ def arguments_of(step: Step, world: World, registry: Registry) -> dict[str, Any]
 
 
 _LEASE = dt.timedelta(milliseconds=50)
+# Answered with rows of other tables than reservation.
+OTHER_ROWS = frozenset({"set_daily_limit", "override_day", "record_usage"})
+# Of functions that answer with an outcome beside the reservation.
+OF_RESULT = ", ".join(["outcome", "detail", *(f"(reservation).{name}" for name in State._fields)])
 
 
 def statement_of(op: Op) -> tuple[str, list[Any]]:
@@ -114,10 +120,12 @@ def statement_of(op: Op) -> tuple[str, list[Any]]:
         named["p_request_key"] = op.key
     asked = ", ".join(f"{name} => %s" for name in named)
     call = f"slotwarden.{op.function}({asked})"
-    columns = {
-        "try_reserve_slot": "outcome, detail, (reservation).*",
-        "reserve_slots": "outcome, detail, (reservation).*",
-    }.get(op.function, "*")
+    if op.function in OTHER_ROWS:
+        columns = "*"
+    elif op.function == "try_reserve_slot":
+        columns = OF_RESULT
+    else:
+        columns = ", ".join(State._fields)
     return f"select {columns} from {call}", list(named.values())
 
 

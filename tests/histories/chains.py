@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .history import History, Op, State, Violation, World
+from .history import History, Op, State, Violation, World, wall_span
 from .model import Expected, Holdings, day_in, instant_of, kind_of, upload_time
 
 RESERVES = frozenset(
@@ -87,7 +87,9 @@ class Life:
     timeline: Timeline = field(default_factory=lambda: Timeline([]))
 
 
-def matches(world: World, op: Op, kind: str, after: State, before: State | None) -> bool:
+def matches(  # noqa: PLR0911
+    world: World, op: Op, kind: str, after: State, before: State | None
+) -> bool:
     """Return whether a call asks for the change that led to a version."""
     if op.function not in _PERFORMERS[kind]:
         return False
@@ -151,9 +153,7 @@ class Lives:
         for op, state in told:
             known = rows.setdefault(state.version, state)
             if known != state:
-                self._add(
-                    "replies", f"two replies differ on version {state.version}", number, op
-                )
+                self._add("replies", f"two replies differ on version {state.version}", number, op)
         if final is not None:
             known = rows.setdefault(final.version, final)
             if known != final:
@@ -176,7 +176,7 @@ class Lives:
             if not makers:
                 self._add("asked", f"nobody asked for version {version} ({kind})", number)
             elif version in rows:
-                self._check_times(kind, after, makers)
+                self._check_times(kind, before, after, makers)
             life.states.append(after)
             life.makers.append(makers)
             life.expected.append(holdings.apply(after, kind))
@@ -202,10 +202,9 @@ class Lives:
             self._add("accepted twice", f"{kind}: {len(callers)} calls got it", number, makers[-1])
         return makers
 
-    def _check_times(self, kind: str, after: State, makers: list[Op]) -> None:
+    def _check_times(self, kind: str, before: State | None, after: State, makers: list[Op]) -> None:
         channel = self.world.channels[after.channel_id]
-        first = min(op.wall_start for op in makers)
-        last = max(op.wall_end for op in makers)
+        first, last = wall_span(makers)
         publish = after.scheduled_publish_time
         number = after.reservation_id
         if kind in ("reserve", "reschedule", "retry"):
@@ -224,6 +223,10 @@ class Lives:
             expires = None if lease is None else after.upload_time + lease
             if after.lease_token is None or after.lease_expires_at != expires:
                 self._add("lease", f"until {after.lease_expires_at}", number, makers[0])
+            if kind == "claim" and before is not None:
+                lost = before.lease_expires_at
+                if lost is None or after.upload_time < lost:
+                    self._add("lease", f"its worker had it until {lost}", number, makers[0])
 
     def _settle(self, number: int, life: Life, told: list[tuple[Op, State]]) -> None:
         acknowledged: dict[int, float] = {}
@@ -253,6 +256,9 @@ class Lives:
     def _repeats(self, op: Op, state: State) -> bool:
         if op.key is not None:
             return self._requests.get(op.key) == (stored_name(op), state.reservation_id)
+        if op.function == "cancel_reservation":
+            # Asking again changes nothing, whatever version was expected.
+            return state.upload_status == "cancelled"
         return (
             op.function == "reschedule_reservation"
             and state.upload_status == "scheduled"
@@ -264,7 +270,8 @@ class Lives:
     ) -> State | None:
         """Return a version that nobody was told of: calls of unknown outcome may have made it."""
         later = rows[min(known for known in rows if known > version)]
-        for op in self._candidates(number, version):
+        asked_for = sorted(self._candidates(number, version), key=lambda op: op.outcome == "ok")
+        for op in asked_for:
             channel = self.world.channels[later.channel_id]
             asked = op.arguments
             publish = (
@@ -286,7 +293,7 @@ class Lives:
             if op.function == "complete_upload":
                 after = after._replace(youtube_video_id=asked["p_youtube_video_id"])
             kind = kind_of(before, after)
-            if kind and matches(self.world, op, kind, after, before):
+            leads_on = later.version > version + 1 or kind_of(after, later) is not None
+            if kind and leads_on and matches(self.world, op, kind, after, before):
                 return after
         return None
-

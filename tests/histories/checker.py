@@ -110,7 +110,7 @@ def _drift(history: History) -> Iterator[Violation]:
         yield Violation("drift", f"usage_drift shows {row}")
 
 
-def excerpt(history: History, violation: Violation, most: int = 24) -> list[str]:
+def excerpt(history: History, violation: Violation, most: int = 12) -> list[str]:
     """Return the part of a history that a violation is about, in order of time."""
     numbers = set(violation.reservations)
     days = set(violation.days)
@@ -129,14 +129,16 @@ def excerpt(history: History, violation: Violation, most: int = 24) -> list[str]
         )
         if about:
             shown.append(op)
-    if violation.op is not None and len(shown) > most:
+    if violation.op is not None:
         at = violation.op.start
-        shown = sorted(shown, key=lambda op: abs(op.start - at))[:most]
-    lines = [op.told() for op in sorted(shown, key=lambda op: op.start)[:most]]
+        shown.sort(key=lambda op: abs(op.start - at))
+    else:
+        # Calls that changed nothing say the least.
+        shown.sort(key=lambda op: op.outcome not in ("ok", "unknown"))
+    lines = [op.told() for op in sorted(shown[:most], key=lambda op: op.start)]
     low, high = violation.versions or (0, most if days else 0)
     for entry in history.ledger:
         near = (entry.limit_id, entry.day) in days and low <= entry.version <= high
-        if near or entry.reservation_id in numbers:
+        if near or (entry.reservation_id in numbers and not days):
             lines.append("ledger " + " ".join(str(value) for value in entry))
     return lines[: 2 * most]
-

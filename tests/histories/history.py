@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
+FOR_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 LIVE = frozenset({"scheduled", "uploading", "completed"})
 
 
@@ -81,8 +83,8 @@ class Op:
     isolation: str = "read committed"
     start: float = 0.0
     end: float = 0.0
-    wall_start: dt.datetime = dt.datetime.min
-    wall_end: dt.datetime = dt.datetime.min
+    wall_start: dt.datetime = NEVER
+    wall_end: dt.datetime = NEVER
     outcome: str = "unknown"
     states: list[State] = field(default_factory=list)
     reply: tuple[Any, ...] | None = None
@@ -112,6 +114,17 @@ class Op:
             f"{self.start:.4f}-{self.end:.4f} client {self.client} call {self.number}: "
             f"{self.function}({asked}){key}{isolation} -> {came}"
         )
+
+
+def wall_span(makers: Sequence[Op]) -> tuple[dt.datetime, dt.datetime]:
+    """Return when, by the wall clock, one of some calls did its work.
+
+    A call whose connection was cut may have gone on after that.
+    """
+    return (
+        min(op.wall_start for op in makers),
+        max(FOR_EVER if op.outcome == "unknown" else op.wall_end for op in makers),
+    )
 
 
 @dataclass(frozen=True)

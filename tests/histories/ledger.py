@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .chains import Lives, Timeline
-from .history import Entry, History, LimitDay, Op, Violation
+from .history import FOR_EVER, NEVER, Entry, History, LimitDay, Op, Violation, wall_span
 from .model import Expected, day_in
 
 Day = tuple[str, dt.date]
@@ -51,8 +51,8 @@ class Replay:
         self._required = defaultdict(deque)
         for number, life in lives.lives.items():
             for state, expected in zip(life.states, life.expected, strict=False):
-                for entry in expected:
-                    self._required[entry.limit_id, entry.day, number].append((state.version, entry))
+                for due in expected:
+                    self._required[due.limit_id, due.day, number].append((state.version, due))
         by_day: dict[Day, list[Entry]] = defaultdict(list)
         for entry in history.ledger:
             by_day[entry.limit_id, entry.day].append(entry)
@@ -108,11 +108,8 @@ class Replay:
                     near=position,
                 )  # fmt: skip
             maximum = entry.max_units
-            if makers and not (
-                min(op.wall_start for op in makers)
-                <= entry.at
-                <= max(op.wall_end for op in makers)
-            ):
+            first, last = wall_span(makers) if makers else (NEVER, FOR_EVER)
+            if not first <= entry.at <= last:
                 self._add(
                     "clock", f"version {position} is dated {entry.at}, outside of its call", day,
                     near=position,

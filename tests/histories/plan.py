@@ -50,9 +50,9 @@ _WEIGHTS = {
     "complete_upload": 4,
     "fail_upload": 8,
     "retry_upload": 5,
-    "set_daily_limit": 0.6,
+    "set_daily_limit": 0.8,
     "override_day": 1.4,
-    "record_usage": 1,
+    "record_usage": 2.5,
     "repeat": 4,
 }
 _KEYED = {
@@ -108,6 +108,7 @@ class Step:
     roll_back: bool
     cut_after: float | None
     repeat_at_once: bool
+    think_seconds: float
 
 
 def limits(shape: Shape) -> dict[str, int]:
@@ -128,7 +129,7 @@ class Planner:
     """Plans all calls of a run."""
 
     def __init__(self, seed: int, shape: Shape, first_day: dt.date, clients: int) -> None:
-        self._random = random.Random(f"{seed} {shape.name}")
+        self._random = random.Random(f"{seed} {shape.name}")  # noqa: S311
         self._shape = shape
         self._first_day = first_day
         self._clients = clients
@@ -141,7 +142,7 @@ class Planner:
     def _values(self, limit: str, maximum: int) -> Iterator[int]:
         """Yield maximums that the limit never had before, so that each names its call."""
         low, high = (2_000_000, 5_000_000) if limit == "api_units" else (maximum // 2, 2 * maximum)
-        values = [value for value in range(low, high, max(1, (high - low) // 2000))]
+        values = list(range(low, high, max(1, (high - low) // 2000)))
         values = [value for value in values if value != maximum]
         self._random.shuffle(values)
         return iter(values)
@@ -171,7 +172,8 @@ class Planner:
     def _step(self, client: int, number: int) -> Step:
         draw = self._random
         function = draw.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
-        limit = draw.choice(list(self._maximums))
+        # Half of the changes are about the limit that all channels share.
+        limit = draw.choice([*self._maximums, *["api_units"] * len(self._maximums)])
         maximum = None
         if function == "set_daily_limit" or (function == "override_day" and draw.random() < 0.7):
             maximum = next(self._maximums[limit], None)
@@ -187,7 +189,8 @@ class Planner:
         cut = function in _CUT and draw.random() < 0.012
         if cut and key is None and function in _KEYED:
             key = f"client-{client}-{number}"
-        in_transaction = not cut and function not in ("set_daily_limit",) and draw.random() < 0.06
+        often = 0.6 if function == "set_daily_limit" else 0.06
+        in_transaction = not cut and draw.random() < often
         return Step(
             function=function,
             wish=self._wish(draw),
@@ -203,10 +206,11 @@ class Planner:
             else (),
             all_or_nothing=draw.random() < 0.4,
             isolation=draw.choice(("read committed", "repeatable read", "serializable"))
-            if in_transaction and draw.random() < 0.5
+            if in_transaction and function != "set_daily_limit" and draw.random() < 0.5
             else "read committed",
             in_transaction=in_transaction,
             roll_back=in_transaction and draw.random() < 0.3,
             cut_after=draw.random() * 0.006 if cut else None,
             repeat_at_once=draw.random() < 0.7,
+            think_seconds=draw.random() * 0.006,
         )

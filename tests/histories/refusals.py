@@ -199,8 +199,8 @@ class Refusals:
             other
             for other in self._history.ops
             if other.key == op.key
-            and other.outcome in ("ok", "unknown")
-            and stored_name(other) == stored_name(op)
+            and other.outcome == "ok"
+            and stored_name(other) == stored_name(op) == request[0]
             and other.arguments == op.arguments
         ]
         return "its key was used with the same arguments" if same else None

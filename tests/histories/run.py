@@ -60,9 +60,7 @@ def database(server: EmbeddedServer, name: str) -> Iterator[str]:
         admin.close()
 
 
-def run_once(
-    workspace: Workspace, shape: str, seed: int, calls: int
-) -> tuple[Result, History]:
+def run_once(workspace: Workspace, shape: str, seed: int, calls: int) -> tuple[Result, History]:
     """Run one history and check it."""
     began = time.monotonic()
     history = workspace.run(seed, SHAPES[shape], calls)
@@ -129,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--shape", action="append", choices=list(SHAPES))
     asked = parser.parse_args(arguments)
-    console = Console()
+    console = Console(width=120)
     results: list[Result] = []
     began = time.monotonic()
     with EmbeddedServer(durable=False) as server, database(server, "histories") as url:

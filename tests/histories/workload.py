@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import random
 import select
 import socket
 import threading
@@ -16,12 +15,10 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 
-from .calls import Registry, arguments_of, batch_of, statement_of
+from .calls import OF_RESULT, OTHER_ROWS, Registry, arguments_of, batch_of, statement_of
 from .history import Op, State, World
 from .plan import Step
 
-# Answered with reservations; the others' rows are of other tables.
-_OTHER_ROWS = frozenset({"set_daily_limit", "override_day", "record_usage"})
 _SHARE_OF_KEY_CLASHES = 0.02
 _CUT = "slotwarden-cut"
 
@@ -39,7 +36,7 @@ class Client:
         self._url = url
         self._world = world
         self._registry = registry
-        self._connection = psycopg2.connect(url, options="-c TimeZone=UTC")
+        self._connection = psycopg2.connect(url, options="-c TimeZone=UTC -c statement_timeout=60s")
         self._connection.autocommit = True
         self._cursor = self._connection.cursor()
         self._keyed: list[Op] = []
@@ -106,10 +103,7 @@ class Client:
         items, requests = batch_of(step, self._world)
         ops = [self._op("reserve_slots", item) for item in items]
         whole = Op(self._number, len(self.ops), "reserve_slots", {})
-        sql = (
-            "select outcome, detail, (reservation).* from slotwarden.reserve_slots(%s, %s)"
-            " order by item"
-        )
+        sql = f"select {OF_RESULT} from slotwarden.reserve_slots(%s, %s) order by item"
         self._measure(whole, sql, [requests, step.all_or_nothing])
         rows = whole.reply or ()
         for index, op in enumerate(ops):
@@ -137,6 +131,8 @@ class Client:
         if op.isolation != "read committed":
             # What it reads is as old as its snapshot.
             op.start = snapshot_start
+        # A caller with more to do in its transaction keeps its locks meanwhile.
+        time.sleep(step.think_seconds)
         ending = "rollback" if step.roll_back or op.outcome != "ok" else "commit"
         try:
             self._cursor.execute(ending)
@@ -175,7 +171,7 @@ class Client:
         rows, op.reply = op.reply or (), None
         if op.outcome != "ok":
             return
-        if op.function in _OTHER_ROWS:
+        if op.function in OTHER_ROWS:
             op.reply = rows[0]
         elif op.function == "try_reserve_slot":
             self._answer_row(op, rows[0])
@@ -254,9 +250,7 @@ def settle(client: Client, ops: Sequence[Op], connection: Any) -> None:
     """Ask again for whatever was cut off, once the cut calls have come to their end."""
     cursor = connection.cursor()
     for _ in range(3000):
-        cursor.execute(
-            "select count(*) from pg_stat_activity where application_name = %s", [_CUT]
-        )
+        cursor.execute("select count(*) from pg_stat_activity where application_name = %s", [_CUT])
         if cursor.fetchone()[0] == 0:
             break
         time.sleep(0.01)
@@ -265,10 +259,3 @@ def settle(client: Client, ops: Sequence[Op], connection: Any) -> None:
     for op in ops:
         if op.outcome == "unknown":
             client.ask_again(replace(op))
-
-
-def shuffled(ops: Sequence[Op], seed: int) -> list[Op]:
-    """Return calls in another order, always the same for a seed."""
-    order = list(ops)
-    random.Random(seed).shuffle(order)
-    return order

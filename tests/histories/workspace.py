@@ -11,7 +11,7 @@ import psycopg2
 from slotwarden import migrations
 
 from .calls import Registry, first_day
-from .history import Channel, Entry, History, LimitDay, Op, Rule, State, World
+from .history import Channel, Entry, History, LimitDay, Rule, State, World
 from .plan import DEFAULT, SECOND, UNITS, Planner, Shape, limits
 from .workload import Client, run_clients, settle
 
@@ -43,9 +43,7 @@ class Workspace:
             self._call("set_charge", kind, "uploads", units)
         self._call("set_charge", "extra", "api_units", 50)
         self._call("set_posting_times", list(_POSTING_TIMES))
-        self._call(
-            "create_channel", SECOND, _ZONES[SECOND], _LEADS[SECOND], ["api_units"], DEFAULT
-        )
+        self._call("create_channel", SECOND, _ZONES[SECOND], _LEADS[SECOND], ["api_units"], DEFAULT)
 
     def close(self) -> None:
         for client in self._clients:
@@ -115,15 +113,14 @@ class Workspace:
         run_clients(self._clients, planner.plan(calls))
         unknown = [op for client in self._clients for op in client.ops if op.outcome == "unknown"]
         settle(self._clients[0], unknown, self.connection)
-        ops = sorted(
-            (op for client in self._clients for op in client.ops), key=lambda op: op.start
-        )
+        ops = sorted((op for client in self._clients for op in client.ops), key=lambda op: op.start)
         return self.read(History(f"{shape.name}, seed {seed}", world, ops))
 
     def read(self, history: History) -> History:
         """Add the rows of the tables to a history."""
         history.reservations = [
-            State(*row) for row in self.rows("select * from slotwarden.reservation")
+            State(*row)
+            for row in self.rows(f"select {', '.join(State._fields)} from slotwarden.reservation")
         ]
         columns = ", ".join(Entry._fields)
         history.ledger = [
@@ -138,9 +135,7 @@ class Workspace:
                 "select limit_id, day, max_units, overridden from slotwarden.limit_day"
             )
         ]
-        history.maximums = dict(
-            self.rows("select limit_id, max_units from slotwarden.daily_limit")
-        )  # type: ignore[arg-type]
+        history.maximums = dict(self.rows("select limit_id, max_units from slotwarden.daily_limit"))
         history.requests = {
             key: (function, number)
             for key, function, number in self.rows(
@@ -149,8 +144,3 @@ class Workspace:
         }
         history.drift = self.rows("select * from slotwarden.usage_drift")
         return history
-
-
-def told(ops: list[Op]) -> str:
-    """Return calls, a line each."""
-    return "\n".join(op.told() for op in ops)
