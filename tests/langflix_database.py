@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from support import PgConnection, query
+from support import PgConnection, call, query
 
 SEOUL = dt.timezone(dt.timedelta(hours=9))
 
@@ -144,3 +145,25 @@ def defects(today: dt.date) -> list[Row]:
         # "uploaded" means completed.
         Row(25, "/uploaded/word.mp4", "short", at(16, 10), "uploaded", "yt-25"),
     ]  # fmt: skip
+
+
+def row(number: int, **values: Any) -> dict[str, Any]:
+    """Return a row as JSON has it, for ``import_langflix``."""
+    return {
+        "id": f"00000000-0000-4000-9000-{number:012d}",
+        "video_path": f"/{number}.mp4",
+        "video_type": "short",
+        "upload_status": "scheduled",
+        "created_at": f"2020-01-01T00:00:{number:02d}+00:00",
+        **values,
+    }
+
+
+def take(connection: PgConnection, *rows: dict[str, Any], **named: Any) -> list[Any]:
+    """Import rows, and return what came of them."""
+    return call(connection, "import_langflix", p_schedule=json.dumps(rows), **named)
+
+
+def reservation(connection: PgConnection, video: str) -> Any:
+    """Return the reservation of a video."""
+    return query(connection, "select * from slotwarden.reservation where video_path = %s", video)[0]
