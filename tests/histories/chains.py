@@ -131,6 +131,9 @@ class Lives:
         for op in history.ops:
             if op.outcome == "ok":
                 for state in op.states:
+                    if state.empty:
+                        self._add("replies", "it was answered with no reservation", 0, op)
+                        continue
                     self._told[state.reservation_id].append((op, state))
             elif op.outcome == "unknown":
                 request = history.requests.get(op.key) if op.key else None

@@ -50,7 +50,7 @@ def _shared_keys(history: History) -> Iterator[Violation]:
         if request is None:
             yield Violation("key", "its key was not kept", key=op.key, op=op)
         elif request != (stored_name(op), op.states[0].reservation_id):
-            told = op.states[0].reservation_id
+            told = op.states[0].reservation_id or 0
             yield Violation(
                 "key", f"the key leads to {request}, told was {told}", (told,), key=op.key, op=op
             )

@@ -35,6 +35,12 @@ class State(NamedTuple):
     created_by: str
 
     @property
+    def empty(self) -> bool:
+        """Whether a call that was to answer with a reservation answered with none."""
+        number: int | None = self.reservation_id
+        return number is None
+
+    @property
     def slot(self) -> tuple[str, dt.datetime]:
         return self.channel_id, self.scheduled_publish_time
 
@@ -73,6 +79,8 @@ class Op:
 
     `outcome` is ``ok``, ``refused``, ``rolled_back`` (by its caller) or ``unknown`` (its connection
     was cut). `start` and `end` are seconds of the monotonic clock, the wall clock's beside them.
+    `behind` are the items of an all-or-nothing batch that were booked, and taken back, before this
+    one was refused.
     """
 
     client: int
@@ -91,6 +99,7 @@ class Op:
     code: str | None = None
     message: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    behind: tuple[Op, ...] = ()
 
     def told(self) -> str:
         """Return the call and its outcome in one line."""

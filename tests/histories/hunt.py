@@ -54,6 +54,20 @@ def hunt(
     return Catch(mutant, Counter(), "", runs, time.monotonic() - began)
 
 
+def rehearse(server: EmbeddedServer, mutants: Sequence[Mutant]) -> None:
+    """See that every patch applies, before any time is spent on the first."""
+    with database(server, "mutant") as url:
+        workspace = Workspace(url, 0)
+        try:
+            workspace.install()
+            workspace.connection.autocommit = False
+            for mutant in mutants:
+                mutant.apply(workspace.connection)
+                workspace.connection.rollback()
+        finally:
+            workspace.close()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Hunt all mutants; return 1 if one survives."""
     parser = argparse.ArgumentParser(prog="python -m tests.histories mutants", description=__doc__)
@@ -68,8 +82,10 @@ def main(arguments: Sequence[str]) -> int:
     chosen = [m for m in MUTANTS if asked.only is None or asked.only in m.name]
     survivors = []
     with EmbeddedServer(durable=False) as server:
+        rehearse(server, chosen)
         for mutant in chosen:
             catch = hunt(server, console, mutant, asked)
+            console.print(f"{mutant.name}: {catch.seconds:.0f} s", highlight=False)
             told = ", ".join(f"{name} {n}" for name, n in catch.checks.most_common())
             table.add_row(
                 mutant.name,

@@ -62,19 +62,22 @@ MUTANTS = (
     Mutant(
         "usage counted before the lock",
         (
-            Patch("book", "perform lock_days(v_charges, p_deadline);", ""),
-            Patch("post_charges", "perform lock_days(p_charges, null);", ""),
+            Patch("book", "if lock_days(v_charges, p_deadline) then", "if false then"),
             Patch(
                 "post_charges",
-                "v_usage := usage_of(v_charge.limit_id, v_charge.day);",
-                "v_usage := usage_of(v_charge.limit_id, v_charge.day);\n"
-                "    perform lock_days(array[v_charge], null);",
+                "v_posted integer;",
+                "v_posted integer;\n"
+                "  v_counted integer[] := array(select u.used_units"
+                " from unnest(p_charges) with ordinality as c (limit_id, counted_at, day, units, n)"
+                " cross join lateral usage_of(c.limit_id, c.day) as u order by c.n);",
             ),
             Patch(
                 "post_charges",
-                "v_usage.version + 1,",
-                "(usage_of(v_charge.limit_id, v_charge.day)).version + 1,",
+                "from unnest(p_charges) as c\n  cross join lateral usage_of",
+                "from unnest(p_charges) with ordinality as c (limit_id, counted_at, day, units, n)"
+                "\n  cross join lateral usage_of",
             ),
+            Patch("post_charges", "usage.used_units + sum", "v_counted[c.n] + sum"),
         ),
     ),
     Mutant(
@@ -156,10 +159,11 @@ MUTANTS = (
         "no entry for what a move gives back",
         (
             Patch(
-                "post_charges",
-                "foreach v_charge in array p_charges loop",
-                "foreach v_charge in array p_charges loop\n"
-                "    continue when p_reason = 'reschedule' and v_charge.units < 0;",
+                "charge_reservation",
+                "v_charges := reservation_charges(old, new);",
+                "v_charges := reservation_charges(old, new);\n"
+                "    if v_reason = 'reschedule' then v_charges := array("
+                "select c from unnest(v_charges) as c where c.units > 0); end if;",
             ),
         ),
     ),
@@ -197,7 +201,7 @@ MUTANTS = (
         "leases that have not run out are claimed",
         (
             Patch("due_uploads", "r.lease_expires_at <= v_now", "true"),
-            Patch("is_due", "lease_expires_at <= clock_now()", "lease_expires_at is not null"),
+            Patch("is_due", "(p_reservation).lease_expires_at <= slotwarden.clock_now()", "true"),
         ),
     ),
     Mutant(
@@ -210,7 +214,7 @@ MUTANTS = (
     ),
     Mutant(
         "a new maximum reaches overridden days",
-        (Patch("apply_maximum", "and not overridden", ""),),
+        (Patch("limit_days_ahead", "and not d.overridden", ""),),
     ),
     Mutant(
         "a retry does not count as a new attempt",
@@ -227,8 +231,8 @@ MUTANTS = (
         (
             Patch(
                 "limit_refusal",
-                "'version', v_reached_usage.version",
-                "'version', v_reached_usage.version + 1",
+                "'version', v_reached.version",
+                "'version', v_reached.version + 1",
             ),
         ),
     ),

@@ -147,16 +147,33 @@ class Refusals:
             return "what it says is within the maximum"
         replay = self._replay.days.get(day)
         if replay is None:
-            known = said["version"] == 0 and said["used"] == 0
+            own = self._taken_by_batch(op, day)
+            known = said["version"] == len(own) and said["used"] == sum(own)
             return None if known else "there is no such version"
-        if not replay.timeline.current(said["version"], op.start, op.end):
-            return f"version {said['version']} was not the latest at any moment of the call"
-        used, maximum = replay.usage(said["version"])
-        if said["used"] != used or maximum not in (None, said["max"]):
-            return f"at version {said['version']} {used} of {maximum} were used"
+        own = self._taken_by_batch(op, day)
+        version = said["version"] - len(own)
+        if not replay.timeline.current(version, op.start, op.end):
+            return f"version {version} was not the latest at any moment of the call"
+        used, maximum = replay.usage(version)
+        if said["used"] - sum(own) != used or maximum not in (None, said["max"]):
+            return f"at version {version} {used} of {maximum} were used"
         if op.function in RESERVES and not self._charges(op, day, said["units"]):
             return "it would not have charged that"
         return None
+
+    def _taken_by_batch(self, op: Op, day: tuple[str, dt.date]) -> list[int]:
+        """Return what the items before it in its batch took of a day, until they were undone."""
+        taken = []
+        for item in op.behind:
+            asked = item.arguments
+            channel = self._world.channels[asked["p_channel"]]
+            publish = self._publish(item)
+            planned = upload_time(channel, publish, item.wall_start)
+            charges = charges_for(
+                self._world, channel.channel_id, asked["p_type"], publish, planned
+            )
+            taken += [units for charge, units in charges.items() if (charge[0], charge[2]) == day]
+        return taken
 
     def _charges(self, op: Op, day: tuple[str, dt.date], units: int) -> bool:
         asked = op.arguments

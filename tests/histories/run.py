@@ -53,6 +53,8 @@ def database(server: EmbeddedServer, name: str) -> Iterator[str]:
     admin.autocommit = True
     cursor = admin.cursor()
     cursor.execute(f"create database {name}")
+    # A deadlock costs a second otherwise, and a mutant makes many.
+    cursor.execute(f"alter database {name} set deadlock_timeout = '50ms'")
     try:
         yield server.url(name)
     finally:

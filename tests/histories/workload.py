@@ -17,6 +17,7 @@ import psycopg2.extras
 
 from .calls import OF_RESULT, OTHER_ROWS, Registry, arguments_of, batch_of, statement_of
 from .history import Op, State, World
+from .model import instant_of
 from .plan import Step
 
 _SHARE_OF_KEY_CLASHES = 0.02
@@ -36,7 +37,7 @@ class Client:
         self._url = url
         self._world = world
         self._registry = registry
-        self._connection = psycopg2.connect(url, options="-c TimeZone=UTC -c statement_timeout=60s")
+        self._connection = psycopg2.connect(url, options="-c TimeZone=UTC -c statement_timeout=20s")
         self._connection.autocommit = True
         self._cursor = self._connection.cursor()
         self._keyed: list[Op] = []
@@ -114,6 +115,7 @@ class Client:
                 self._answer_row(op, rows[index])
             elif whole.detail.get("item", index + 1) == index + 1:
                 op.code, op.detail, op.message = whole.code, whole.detail, whole.message
+                op.behind = tuple(_booked_before(ops, index, self._world))
             else:
                 op.outcome = "rolled_back"
             op.number = len(self.ops)
@@ -206,6 +208,17 @@ class Client:
         connection.close()
         self._interpret(op)
         self._tell([op])
+
+
+def _booked_before(items: Sequence[Op], index: int, world: World) -> list[Op]:
+    """Return the items that a batch books before one of them: those of earlier publish times."""
+
+    def order(place: int) -> tuple[dt.datetime, int]:
+        asked = items[place].arguments
+        zone = world.channels[asked["p_channel"]].time_zone
+        return instant_of(zone, asked["p_date"], asked["p_time"]), place
+
+    return [item for place, item in enumerate(items) if order(place) < order(index)]
 
 
 def _finish(connection: Any, seconds: float | None) -> bool:
