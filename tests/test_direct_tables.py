@@ -172,7 +172,7 @@ def test_a_first_charge_dated_ahead_is_no_drift(db: PgConnection, day: dt.date) 
         db,
         insert_sql(
             video_type="'free'",
-            charged_at="'infinity'",
+            charged_at="'2999-01-01'",
             scheduled_publish_time=f"'{day} 20:00Z'",
         ),
     )

@@ -69,13 +69,17 @@ BEHIND_THE_TRIGGERS = insert_sql(
     upload_time="(current_date + 40) + time '21:00' at time zone 'UTC'",
     local_date="current_date + 40",
     time_zone="'UTC'",
+    held_units="1601",
+)
+CANCELLED_BEHIND_THE_TRIGGERS = (
+    "update slotwarden.reservation set upload_status = 'cancelled', held_units = 0"
 )
 RELEASED = [("api_units", "release", 1600, 0), ("final", "release", 1, 0)]
 CHARGED = [("api_units", "charge", 0, 1600), ("final", "charge", 0, 1)]
 DAMAGES = {
     "a booking that was not charged": ([BEHIND_THE_TRIGGERS], CHARGED),
     "a cancellation that gave nothing back": (
-        ["update slotwarden.reservation set upload_status = 'cancelled'"],
+        [CANCELLED_BEHIND_THE_TRIGGERS],
         RELEASED,
     ),
     "a failure that gave nothing back": (
@@ -169,7 +173,7 @@ def test_a_repair_never_passes_a_maximum(db: PgConnection, day: dt.date) -> None
 
 def test_nothing_is_done_outside_of_the_span(db: PgConnection, day: dt.date) -> None:
     reserve(db, day, "final", "20:00")
-    _damage(db, "update slotwarden.reservation set upload_status = 'cancelled'")
+    _damage(db, CANCELLED_BEHIND_THE_TRIGGERS)
     assert _recalculate(db, p_to=day - dt.timedelta(days=1)) == []
     assert _recalculate(db, p_from=day + dt.timedelta(days=1)) == []
     assert _recalculate(db, p_from=day, p_to=day) == RELEASED
