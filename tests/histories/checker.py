@@ -32,7 +32,7 @@ def check(history: History) -> list[Violation]:
     return [
         *lives.violations,
         *replay.violations,
-        *replay.stale_first_maximums(),
+        *replay.stale_maximums(),
         *refusals.check(),
         *_shared_keys(history),
         *_shared_slots(lives),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .chains import Lives, Timeline
-from .history import FOR_EVER, NEVER, Entry, History, LimitDay, Op, Violation, wall_span
+from .history import FOR_EVER, NEVER, Entry, History, Op, Violation, wall_span
 from .model import Expected, day_in
 
 Day = tuple[str, dt.date]
@@ -60,7 +61,7 @@ class Replay:
         for day, entries in by_day.items():
             self.days[day] = self._replay(day, sorted(entries, key=lambda e: e.version))
         self._check_left_over()
-        self._check_final_days(history.days)
+        self._check_final_days(history)
         self._check_limit_changes(history)
 
     def _add(self, check: str, message: str, day: Day, *numbers: int, near: int = 0) -> None:
@@ -184,13 +185,17 @@ class Replay:
                 if op.outcome == "ok":
                     self._add("missing", f"{units} external units", (limit, day))
 
-    def _check_final_days(self, days: list[LimitDay]) -> None:
-        rows = {(row.limit_id, row.day): row for row in days}
+    def _check_final_days(self, history: History) -> None:
+        rows = {(row.limit_id, row.day): row for row in history.days}
+        for day, row in rows.items():
+            if not row.overridden and row.max_units != history.maximums[row.limit_id]:
+                self._add("maximum", f"{row} does not follow its limit", day)
         for day, replay in self.days.items():
-            row = rows.get(day)
-            if row is None:
+            if day not in rows:
                 self._add("final rows", "a day with entries has no row", day)
-            elif replay.overridden and (row.max_units, row.overridden) != (
+                continue
+            row = rows[day]
+            if replay.overridden and (row.max_units, row.overridden) != (
                 replay.entries[-1].max_units,
                 replay.overridden[-1],
             ):
@@ -230,25 +235,44 @@ class Replay:
                 return
         self._add("missing", f"the maximum {maximum} of {op.told()} did not reach it", day)
 
-    def stale_first_maximums(self) -> Iterator[Violation]:
-        """Yield the days that began with a maximum that had been replaced before."""
+    def stale_maximums(self) -> Iterator[Violation]:
+        """Yield the entries whose maximum had been replaced before their call began."""
         changes: dict[str, list[Op]] = defaultdict(list)
         for (limit, _), op in self._maximum_ops.items():
-            changes[limit].append(op)
+            if op.outcome == "ok":
+                changes[limit].append(op)
+        done = {limit: _Done(ops) for limit, ops in changes.items()}
         for day, replay in self.days.items():
-            entry = replay.entries[0]
-            if entry.reason == "maximum" or not replay.makers:
-                continue
-            set_by = self._maximum_ops.get((day[0], entry.max_units))
-            begun = replay.timeline.begins[0]
-            known = entry.max_units == self._world.first_maximum[day[0]]
-            if set_by is None and not known:
-                yield Violation("maximum", f"{entry} has a maximum of nobody", days=(day,))
-            for later in changes[day[0]]:
-                if later.outcome != "ok" or later.end >= begun:
+            first = self._world.first_maximum[day[0]]
+            for index, begun in enumerate(replay.timeline.begins):
+                entry = replay.entries[index]
+                set_by = self._maximum_ops.get((day[0], entry.max_units))
+                if replay.overridden[index]:
                     continue
-                if set_by is None or set_by.end < later.start:
+                if set_by is None and entry.max_units != first:
+                    yield Violation("maximum", f"{entry} has a maximum of nobody", days=(day,))
+                since = set_by.end if set_by is not None else float("-inf")
+                later = done[day[0]].latest_before(begun) if day[0] in done else None
+                if later is not None and since < later.start:
                     yield Violation(
-                        "maximum", f"{entry} began after {later.told()}", days=(day,)
-                    )  # fmt: skip
-                    break
+                        "maximum",
+                        f"{entry} is later than {later.told()}",
+                        days=(day,),
+                        versions=(index - 1, index + 3),
+                    )
+
+
+class _Done:
+    """Changes of a maximum; which of them began last, of those that had ended by a moment."""
+
+    def __init__(self, ops: list[Op]) -> None:
+        self._ends: list[float] = []
+        self._latest: list[Op] = []
+        for op in sorted(ops, key=lambda op: op.end):
+            self._ends.append(op.end)
+            before = self._latest[-1] if self._latest else op
+            self._latest.append(op if op.start >= before.start else before)
+
+    def latest_before(self, moment: float) -> Op | None:
+        ended = bisect_left(self._ends, moment)
+        return self._latest[ended - 1] if ended else None
