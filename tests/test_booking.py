@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from conftest import ServerAddress
 from support import (
     APP,
     Connect,
@@ -15,6 +17,7 @@ from support import (
     attempt_call,
     call,
     coming_day,
+    own_database,
     query,
     raises_sqlstate,
     reserve,
@@ -127,6 +130,13 @@ def test_what_was_started_is_not_cancelled(db: PgConnection, day: dt.date, statu
     assert snapshot(db) == before
 
 
+@pytest.fixture(scope="module")
+def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+    """One database for all that is refused, and so changes nothing."""
+    with own_database(server, template) as connection:
+        yield connection
+
+
 @pytest.mark.parametrize(
     ("wrong", "code", "parameter"),
     [
@@ -153,24 +163,24 @@ def test_what_was_started_is_not_cancelled(db: PgConnection, day: dt.date, statu
     ],
 )
 def test_mistakes_are_told_and_change_nothing(
-    db: PgConnection, day: dt.date, wrong: dict[str, Any], code: str, parameter: str | None
+    shared: PgConnection, wrong: dict[str, Any], code: str, parameter: str | None
 ) -> None:
-    given = {"day": day, "kind": "final", "at": "10:00", **wrong}
+    given = {"day": coming_day(shared), "kind": "final", "at": "10:00", **wrong}
     for function in ("reserve_slot", "try_reserve_slot"):
         with raises_sqlstate(code) as refused:
-            call(db, function, **given)
+            call(shared, function, **given)
         if parameter:
             assert refused.facts == {"parameter": parameter}
-    assert snapshot(db) == [[], [], []]
+    assert snapshot(shared) == [[], [], []]
 
 
 @pytest.mark.parametrize(
     "instant",
     [None, "infinity", "-infinity", "2100-01-01 10:00:30Z", "10000-01-01Z", "0001-01-01Z BC"],
 )
-def test_an_instant_that_cannot_be_a_slot_is_a_mistake(db: PgConnection, instant: str) -> None:
+def test_an_instant_that_cannot_be_a_slot_is_a_mistake(shared: PgConnection, instant: str) -> None:
     with raises_sqlstate("SWARG") as refused:
-        call(db, "reserve_slot_at", instant=instant, kind="final")
+        call(shared, "reserve_slot_at", instant=instant, kind="final")
     assert refused.facts == {"parameter": "p_publish_time"}
 
 

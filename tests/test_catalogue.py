@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from support import Connect, query, session
+from conftest import ServerAddress
+from support import PgConnection, own_database, query
 
 IN_SCHEMA = "= 'slotwarden'::regnamespace"
 
@@ -102,6 +105,12 @@ FAULTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+    with own_database(server, template) as connection:
+        yield connection
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_there_are_no(connect: Connect, fault: str) -> None:
-    assert query(session(connect), FAULTS[fault]) == []
+def test_there_are_no(shared: PgConnection, fault: str) -> None:
+    assert query(shared, FAULTS[fault]) == []

@@ -6,11 +6,8 @@ Refused statements change nothing, so all of them share one database.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 
-import psycopg2
 import pytest
-from psycopg2.extras import NamedTupleCursor
 
 from conftest import ServerAddress
 from support import (
@@ -20,33 +17,20 @@ from support import (
     attempt,
     coming_day,
     insert_sql,
+    own_database,
     query,
     reserve,
 )
 
 
 @pytest.fixture(scope="module")
-def shared(server: ServerAddress, template: str, worker: str) -> Iterator[PgConnection]:
+def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
     """One booking of thirty days ahead, in a database for all refused statements."""
-    name = f"direct_refusals_{worker}"
-    with (
-        server.janitor(name, template_dbname=template),
-        closing(
-            psycopg2.connect(
-                server.url(name), options=f"-c role={OWNER}", cursor_factory=NamedTupleCursor
-            )
-        ) as connection,
-    ):
-        connection.autocommit = True
+    with own_database(server, template) as connection:
+        query(connection, f"set role {OWNER}")
         reserve(connection, coming_day(connection), "final", "20:00", video="a.mp4", key="k")
         yield connection
         assert_consistent(connection)
-
-
-@pytest.fixture(scope="module")
-def worker(request: pytest.FixtureRequest) -> str:
-    """Name of the process that runs the tests."""
-    return str(getattr(request.config, "workerinput", {}).get("workerid", "main"))
 
 
 REFUSED = {

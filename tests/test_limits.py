@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from conftest import ServerAddress
 from support import (
     Connect,
     PgConnection,
@@ -14,6 +16,7 @@ from support import (
     attempt_call,
     call,
     coming_day,
+    own_database,
     query,
     raises_sqlstate,
     reserve,
@@ -203,6 +206,13 @@ def test_every_change_of_a_maximum_is_in_the_ledger(db: PgConnection, day: dt.da
     assert_consistent(db)
 
 
+@pytest.fixture(scope="module")
+def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+    """One database for all that is refused, and so changes nothing."""
+    with own_database(server, template) as connection:
+        yield connection
+
+
 @pytest.mark.parametrize(
     ("function", "arguments", "code"),
     [
@@ -244,14 +254,14 @@ def test_every_change_of_a_maximum_is_in_the_ledger(db: PgConnection, day: dt.da
     ],
 )
 def test_mistakes_of_administration_change_nothing(
-    db: PgConnection, function: str, arguments: dict[str, Any], code: str
+    shared: PgConnection, function: str, arguments: dict[str, Any], code: str
 ) -> None:
     tables = ("channel", "video_type", "daily_limit", "limit_day", "charge_rule", "posting_time")
     state = [f"select count(*), max(t::text) from slotwarden.{table} as t" for table in tables]
-    before = [query(db, each) for each in state]
+    before = [query(shared, each) for each in state]
     with raises_sqlstate(code):
-        call(db, function, **arguments)
-    assert [query(db, each) for each in state] == before
+        call(shared, function, **arguments)
+    assert [query(shared, each) for each in state] == before
 
 
 def test_a_limit_whose_name_would_not_fit_is_a_mistake(db: PgConnection) -> None:

@@ -7,10 +7,12 @@ tests keep working in later years, and under other rules.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from conftest import ServerAddress
 from support import (
     Connect,
     PgConnection,
@@ -18,6 +20,7 @@ from support import (
     attempt_call,
     call,
     coming_day,
+    own_database,
     query,
     raises_sqlstate,
     reserve,
@@ -145,6 +148,13 @@ def test_a_time_that_occurs_twice_is_the_first_and_the_second_is_an_instant(
     assert_consistent(db)
 
 
+@pytest.fixture(scope="module")
+def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+    """One database for all that only asks."""
+    with own_database(server, template) as connection:
+        yield connection
+
+
 _ORACLE = """
 with instant as (
   select generate_series(
@@ -187,10 +197,10 @@ where w.first is distinct from slotwarden.local_instant(a.local, %(zone)s)
     ],
 )
 def test_local_times_are_the_first_instant_that_shows_them(
-    db: PgConnection, zone: str, start: str
+    shared: PgConnection, zone: str, start: str
 ) -> None:
     """Compare with all instants of a week, read off as that zone's clocks show them."""
-    with db.cursor() as cursor:
+    with shared.cursor() as cursor:
         cursor.execute(_ORACLE, {"zone": zone, "start": start})
         assert cursor.fetchall() == []
 
@@ -214,12 +224,13 @@ def test_the_sessions_settings_change_no_result(connect: Connect, zone: str, sty
     refused = attempt_call(db, "reserve_slot", day=day, kind="final", at="10:00")
     assert refused.facts["publish_time"] == f"{day}T10:00:00Z"
     assert f"{day} 10:00 UTC" in refused.message
+    query(db, "rollback")
 
 
 @pytest.mark.parametrize("name", ["FOO+3", "+09:00", "PST", "asia/seoul", "", "localtime "])
-def test_only_names_of_the_zone_data_are_zones(db: PgConnection, name: str) -> None:
+def test_only_names_of_the_zone_data_are_zones(shared: PgConnection, name: str) -> None:
     with raises_sqlstate("SWARG"):
-        call(db, "set_channel", p_channel="default", p_time_zone=name)
+        call(shared, "set_channel", p_channel="default", p_time_zone=name)
 
 
 def test_a_limit_without_a_zone_is_for_channels_of_one_zone(db: PgConnection) -> None:
