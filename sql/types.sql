@@ -77,7 +77,7 @@ comment on column booking_wish.channel_id is 'The channel.';
 comment on column booking_wish.video_type is 'The video type.';
 comment on column booking_wish.video_path is 'The video.';
 comment on column booking_wish.request_key is 'Its key.';
-comment on column booking_wish.arguments is 'The item without its key.';
+comment on column booking_wish.arguments is 'What it asks for, in one form.';
 comment on column booking_wish.local_time is
   'The local time that it asked for; null: it asked for an instant.';
 comment on column booking_wish.publish_time is 'The instant that this means.';

@@ -61,7 +61,7 @@ comment on column booking_wish.channel_id is 'The channel.';
 comment on column booking_wish.video_type is 'The video type.';
 comment on column booking_wish.video_path is 'The video.';
 comment on column booking_wish.request_key is 'Its key.';
-comment on column booking_wish.arguments is 'The item without its key.';
+comment on column booking_wish.arguments is 'What it asks for, in one form.';
 comment on column booking_wish.local_time is
   'The local time that it asked for; null: it asked for an instant.';
 comment on column booking_wish.publish_time is 'The instant that this means.';
@@ -618,7 +618,6 @@ begin
   v_wish.video_type := p_request ->> 'type';
   v_wish.video_path := p_request ->> 'video';
   v_wish.request_key := p_request ->> 'request_key';
-  v_wish.arguments := p_request - 'request_key';
   v_wish.refusal := argument_refusal(
     v_wish.channel_id, v_wish.video_type, v_wish.video_path, v_wish.request_key
   );
@@ -649,6 +648,14 @@ begin
       'p_requests', 'an item has a date and a time, or a publish_time, not both'
     );
   end if;
+  -- What the item means, so that a repeated one may be written otherwise.
+  v_wish.arguments := jsonb_build_object(
+    'channel', v_wish.channel_id,
+    'type', v_wish.video_type,
+    'video', v_wish.video_path,
+    'local_time', to_char(v_wish.local_time, 'YYYY-MM-DD HH24:MI'),
+    'publish_time', case when v_wish.local_time is null then utc_text(v_wish.publish_time) end
+  );
   return v_wish;
 end;
 $$;
