@@ -54,6 +54,8 @@ begin
       v_wish.refusal := invalid_argument(
         'p_requests', 'an item has a date as YYYY-MM-DD and a time as HH:MM, or a publish_time'
       );
+    elsif (day_refusal('p_requests', v_wish.local_time::date)).code is not null then
+      v_wish.refusal := day_refusal('p_requests', v_wish.local_time::date);
     else
       v_wish.publish_time := local_instant(v_wish.local_time, v_channel.time_zone);
       if v_wish.publish_time is null then
