@@ -106,11 +106,14 @@ class Result:
         return [answer for answer in self.answers if answer.outcome == _RESERVED]
 
     @cached_property
+    def turned_down(self) -> list[Answer]:
+        """The wishes that did not."""
+        return [answer for answer in self.answers if answer.outcome != _RESERVED]
+
+    @cached_property
     def refused(self) -> dict[tuple[str, str | None], int]:
         """How many were refused, by SQLSTATE and limit, the most frequent first."""
-        reasons = Counter(
-            (answer.outcome, answer.limit) for answer in self.answers if answer.outcome != _RESERVED
-        )
+        reasons = Counter((answer.outcome, answer.limit) for answer in self.turned_down)
         return dict(reasons.most_common())
 
 

@@ -47,6 +47,10 @@ class _Root(TyperGroup):
             return super().invoke(ctx)
         except (KeyboardInterrupt, typer.Abort):
             raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except BrokenPipeError:
+            # Nor must Python find at the end that it cannot write what is left.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(ExitCode.UNREAD) from None
         except EXPECTED as error:
             settings = settings_of(ctx)
             raise exit_for(failure_of(error, settings.schema), settings.output) from error

@@ -93,7 +93,7 @@ def _measured(result: Result) -> dict[str, list[float]]:
         "lock_wait": [
             answer.locked_after for answer in result.booked if answer.locked_after is not None
         ],
-        "refusal": [answer.seconds for answer in result.answers if answer not in result.booked],
+        "refusal": [answer.seconds for answer in result.turned_down],
     }
 
 

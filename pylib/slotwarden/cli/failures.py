@@ -35,6 +35,7 @@ class ExitCode(IntEnum):
     TRY_AGAIN = 4
     OUTCOME_UNKNOWN = 5
     INTERRUPTED = 130
+    UNREAD = 141
 
 
 EXIT_CODES = {
@@ -53,6 +54,7 @@ EXIT_CODES = {
     ExitCode.TRY_AGAIN: "a conflict with others, or a lock not got in time: try again",
     ExitCode.OUTCOME_UNKNOWN: "the connection was lost in between: the outcome is unknown",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.UNREAD: "done, but whoever read the output went away",
 }
 
 # The first that fits.
@@ -130,6 +132,8 @@ def failure_of(error: BaseException, schema: str) -> Failure:
         return Failure(code, error.message, error.hint, error.sqlstate, error.detail)
     if isinstance(error, EmbeddedError):
         return Failure(ExitCode.UNAVAILABLE, str(error))
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return Failure(ExitCode.MISTAKE, f"{error.filename}: {error.strerror}")
     return Failure(ExitCode.MISTAKE, str(error))
 
 

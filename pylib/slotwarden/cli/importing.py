@@ -34,9 +34,6 @@ def import_videos(
         Path,
         typer.Argument(
             metavar="FILE.csv",
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
             help="CSV in UTF-8 with a header line; - reads standard input.",
         ),
     ],
@@ -79,7 +76,6 @@ def import_videos(
         Path | None,
         typer.Option(
             metavar="FILE",
-            dir_okay=False,
             help="Write the rows that were not booked to this CSV: all their columns, and sqlstate"
             " and reason.",
         ),

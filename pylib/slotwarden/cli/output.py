@@ -73,6 +73,7 @@ class Output:
         encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
         ascii_only = encoding.replace("-", "") != "utf8"
         sys.stdout.write(json.dumps(data, ensure_ascii=ascii_only, indent=2) + "\n")
+        sys.stdout.flush()
 
     def notice(self, text: str, *, style: str = "dim") -> None:
         """Tell something beside the result, on standard error."""
@@ -135,9 +136,15 @@ def table(*columns: str, title: str | None = None) -> Table:
     return made
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command, instead of ending the process here."""
+        raise BrokenPipeError
+
+
 def _console(*, stderr: bool, color: bool) -> Console:
     # Without markup: a video may be called "[red]".
-    console = Console(
+    console = _Console(
         stderr=stderr, no_color=None if color else True, markup=False, emoji=False, highlight=False
     )
     if not console.is_terminal and "COLUMNS" not in os.environ:

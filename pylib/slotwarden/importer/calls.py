@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from threading import Event
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from slotwarden.errors import translated_errors
 from slotwarden.exceptions import LockTimeout, OutcomeUnknown, SlotwardenError, TransactionConflict
 from slotwarden.importer.rows import Row
 from slotwarden.models import Reservation
@@ -34,26 +36,33 @@ class Caller(Protocol):
 class Committed:
     """Each call commits by itself."""
 
-    def __init__(self, engine: Engine, schema: str) -> None:
+    def __init__(self, engine: Engine, schema: str, given_up: Event) -> None:
         self._engine = engine
         self._schema = schema
+        self._given_up = given_up
         self._scheduler = Scheduler(engine, schema=schema)
 
     def do(self, call: Call[T]) -> T:
         """Make a call; repeat it while it waits in vain or its outcome is unknown."""
-        return _persistently(lambda: call(self._scheduler), LockTimeout, OutcomeUnknown)
+        return _persistently(
+            lambda: call(self._scheduler), (LockTimeout, OutcomeUnknown), self._given_up
+        )
 
     def probe(self, call: Call[T]) -> T:
         """Make a call in a transaction that is never committed."""
-        with self._engine.connect() as connection:
+        with (
+            translated_errors(schema=self._schema, commits=False),
+            self._engine.connect() as connection,
+        ):
             return call(Scheduler(connection, schema=self._schema))
 
 
 class Rehearsed:
     """All calls join one transaction, which its owner rolls back."""
 
-    def __init__(self, connection: Connection, schema: str) -> None:
+    def __init__(self, connection: Connection, schema: str, given_up: Event) -> None:
         self._connection = connection
+        self._given_up = given_up
         self._scheduler = Scheduler(connection, schema=schema)
 
     def do(self, call: Call[T]) -> T:
@@ -63,7 +72,7 @@ class Rehearsed:
             with self._connection.begin_nested():
                 return call(self._scheduler)
 
-        return _persistently(attempt, LockTimeout)
+        return _persistently(attempt, (LockTimeout,), self._given_up)
 
     def probe(self, call: Call[T]) -> T:
         """Make a call in a savepoint, and go back to it."""
@@ -74,17 +83,20 @@ class Rehearsed:
             savepoint.rollback()
 
 
-def rehearse(engine: Engine, schema: str, work: Callable[[Caller], T]) -> T:
+def rehearse(engine: Engine, schema: str, given_up: Event, work: Callable[[Caller], T]) -> T:
     """Carry out `work` in one transaction and roll it back; again if another one won.
 
     Holds the locks of every day that is booked until the end.
     """
 
     def attempt() -> T:
-        with engine.connect() as connection:
-            return work(Rehearsed(connection, schema))
+        with (
+            translated_errors(schema=schema, commits=False),
+            engine.connect() as connection,
+        ):
+            return work(Rehearsed(connection, schema, given_up))
 
-    return _persistently(attempt, TransactionConflict)
+    return _persistently(attempt, (TransactionConflict,), given_up)
 
 
 def booking(
@@ -105,10 +117,13 @@ def booking(
     return call
 
 
-def _persistently(call: Callable[[], T], *worth_repeating: type[SlotwardenError]) -> T:
+def _persistently(
+    call: Callable[[], T], worth_repeating: tuple[type[SlotwardenError], ...], given_up: Event
+) -> T:
     for _ in range(_ATTEMPTS - 1):
         try:
             return call()
         except worth_repeating:
-            continue
+            if given_up.is_set():
+                raise
     return call()

@@ -174,8 +174,8 @@ class _Import:
             return created, _in_turn(decisions, caller)
 
         if self._plan.dry_run:
-            return rehearse(self._engine, self._plan.schema, work)
-        return work(Committed(self._engine, self._plan.schema))
+            return rehearse(self._engine, self._plan.schema, self._given_up, work)
+        return work(Committed(self._engine, self._plan.schema, self._given_up))
 
     def _unless_stopped(self, group: Group) -> Iterator[Row]:
         for row in group.rows:

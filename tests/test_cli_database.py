@@ -1,0 +1,108 @@
+"""``slotwarden db``, and databases without slotwarden or without the right to use it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli_support import call
+from support import Connect, query, scalar, session
+
+DAY = "2035-03-05"
+
+
+def test_an_address_that_is_none_is_a_mistake() -> None:
+    done = call("mysql://localhost/x", "status")
+    assert done.code == 2
+    assert "mysql is not PostgreSQL" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("reserve", DAY, "final", "10:00"),
+        ("import", "examples/videos.csv"),
+        ("db", "current"),
+        ("db", "downgrade", "base", "--yes"),
+    ],
+)
+def test_a_named_database_is_never_migrated_unasked(
+    empty_database_url: str, connect: Connect, arguments: tuple[str, ...]
+) -> None:
+    done = call(empty_database_url, *arguments)
+    assert done.code == 3
+    assert "slotwarden db upgrade" in done.err
+    assert "Traceback" not in done.err
+    found = session(connect, dsn=empty_database_url)
+    assert scalar(found, "select to_regnamespace('slotwarden')") is None
+
+
+def test_a_role_without_rights_is_told_what_it_lacks(database_url: str, connect: Connect) -> None:
+    admin = session(connect)
+    name = scalar(admin, "select 'cli_' || current_database()")
+    query(admin, f"create role {name} login")
+    try:
+        query(admin, f"grant slotwarden_reader to {name}")
+        url = database_url.replace("postgresql://postgres@", f"postgresql://{name}@")
+        assert call(url, "status").code == 0
+        done = call(url, "reserve", DAY, "final", "10:00")
+        assert done.code == 3
+        assert "42501" in done.err
+        assert "HINT" in done.err
+    finally:
+        query(admin, f"drop role {name}")
+
+
+def test_db_installs_shows_and_removes(empty_database_url: str) -> None:
+    url = empty_database_url
+    first = call(url, "db", "upgrade", "0001", "--json")
+    assert first.json == {"schema": "slotwarden", "before": None, "after": "0001"}
+    assert call(url, "db", "upgrade", "--schema", "second").code == 0
+    assert call(url, "db", "upgrade", "--schema", "second").out.endswith("already.\n")
+    current = call(url, "db", "current", "--json").json
+    assert current["revision"] == "0001"
+    assert call(url, "status", "--schema", "second").code == 0
+
+    unanswered = call(url, "db", "downgrade", "base")
+    assert unanswered.code == 2
+    assert "--yes" in unanswered.err
+    assert call(url, "db", "downgrade", "base", stdin="n\n").code == 1
+    assert call(url, "db", "current").code == 0
+    assert call(url, "db", "downgrade", "-1", stdin="y\n").code == 0
+    assert call(url, "db", "current").code == 3
+    assert call(url, "status", "--schema", "second").code == 0
+
+
+def test_db_tells_what_it_cannot_do(empty_database_url: str) -> None:
+    unknown = call(empty_database_url, "db", "upgrade", "no-such-revision")
+    assert unknown.code == 2
+    assert "no-such-revision" in unknown.err
+    public = call(empty_database_url, "db", "upgrade", "--schema", "public")
+    assert public.code == 3
+    assert "does not live in the schema" in public.err
+
+
+def test_upgrade_as_sql_needs_no_database() -> None:
+    url = "postgresql://nobody@localhost:1/nothing"
+    done = call(url, "db", "upgrade", "--sql", "--schema", "elsewhere", "--app", "my_app")
+    assert (done.code, done.err) == (0, "")
+    assert "set local slotwarden.schema = 'elsewhere';" in done.out
+    assert "set local slotwarden.app_role = 'my_app';" in done.out
+    assert "create function reserve_slot(" in done.out
+
+
+def test_roles_can_be_named(empty_database_url: str, connect: Connect) -> None:
+    admin = session(connect, dsn=empty_database_url)
+    name = scalar(admin, "select 'app_' || current_database()")
+    try:
+        assert call(empty_database_url, "db", "upgrade", "--app", name).code == 0
+        granted = scalar(
+            admin,
+            "select has_function_privilege(%s,"
+            " 'slotwarden.cancel_reservation(bigint, integer)', 'execute')",
+            name,
+        )
+        assert granted
+    finally:
+        query(admin, f"drop owned by {name}")
+        query(admin, f"drop role {name}")
