@@ -196,7 +196,8 @@ def test_the_audit_sees_what_is_overbooked(booked: Connection, sql: str, overboo
         ),
         (
             """
-            update reservation set upload_status = 'cancelled', held_units = 0 where video_path = '10.mp4'
+            update reservation set upload_status = 'cancelled', held_units = 0
+            where video_path = '10.mp4'
             """,
             "says 2, the bookings 1",
         ),
