@@ -176,9 +176,9 @@ def test_other_days_are_free(connect: Connect, db: PgConnection) -> None:
 def test_a_day_that_others_hold_is_waited_for_no_longer_than_the_budget(
     connect: Connect, db: PgConnection
 ) -> None:
-    bound_wait(db, "50ms", "lock_day")
     holder = session(connect, role=APP, autocommit=False)
     call(holder, "lock_day", p_day=DAY)
+    bound_wait(db, "50ms", "lock_day")
     assert attempt_call(db, "lock_day", p_day=DAY).sqlstate == "55P03"
     holder.rollback()
 
