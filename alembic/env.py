@@ -7,6 +7,7 @@ database in ``SLOTWARDEN_DATABASE_URL`` and ``-x schema=...``.
 import os
 
 from alembic import context
+
 from slotwarden.migrations import Roles, prepare_sql, run_sql
 
 given = context.config.attributes
@@ -25,7 +26,13 @@ def migrate() -> None:
 
 
 if context.is_offline_mode():
-    context.configure(dialect_name="postgresql", version_table_schema=schema, literal_binds=True)
+    context.configure(
+        dialect_name="postgresql",
+        # Without it names are printed for the driver, with every % doubled.
+        dialect_opts={"paramstyle": "named"},
+        version_table_schema=schema,
+        literal_binds=True,
+    )
     migrate()
 elif "connection" in given:
     context.configure(connection=given["connection"], version_table_schema=schema)

@@ -21,7 +21,20 @@ set local slotwarden.reader_role = :'reader';
 set local slotwarden.admin_role = :'admin';
 \ir ../alembic/prepare.sql
 
-create table alembic_version (
+do $installed$
+begin
+  if exists (select from pg_tables as t
+    where t.schemaname = current_schema() and t.tablename = 'channel')
+  then
+    raise exception 'slotwarden is installed in the schema % already', quote_literal(current_schema())
+      using errcode = 'duplicate_schema',
+        hint = 'Upgrade it with: slotwarden db upgrade';
+  end if;
+end;
+$installed$;
+
+set local client_min_messages = warning;
+create table if not exists alembic_version (
   version_num varchar(32) not null,
   constraint alembic_version_pkc primary key (version_num)
 );

@@ -7,6 +7,7 @@ package, so that ``pip install slotwarden`` is enough to migrate.
 from __future__ import annotations
 
 import io
+import threading
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = ["Roles", "current", "downgrade", "head", "upgrade", "upgrade_sql"]
+
+
+# Alembic keeps the migration that is running in module variables.
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,7 @@ def upgrade(
         command.upgrade(config, revision)
 
 
-def downgrade(
-    database: Engine | URL | str, *, schema: str = "slotwarden", revision: str
-) -> None:
+def downgrade(database: Engine | URL | str, *, schema: str = "slotwarden", revision: str) -> None:
     """Take the workspace back to an earlier revision, in one transaction.
 
     What a later revision added is dropped, with its data; ``base`` drops all
@@ -109,7 +112,8 @@ def upgrade_sql(
     """
     config = _config(schema, roles)
     config.output_buffer = io.StringIO()
-    command.upgrade(config, revisions, sql=True)
+    with _one_at_a_time:
+        command.upgrade(config, revisions, sql=True)
     return config.output_buffer.getvalue()
 
 
@@ -133,8 +137,7 @@ def run_sql(context: MigrationContext, sql: str) -> None:
     """Run, or offline print, a script as it stands: no parameter syntax in it counts."""
     if context.as_sql:
         context.impl.static_output(sql)
-    else:
-        assert context.connection is not None
+    elif context.connection is not None:
         context.connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
@@ -174,10 +177,8 @@ def _connected(database: Engine | URL | str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _configured(
-    database: Engine | URL | str, schema: str, roles: Roles | None
-) -> Iterator[Config]:
+def _configured(database: Engine | URL | str, schema: str, roles: Roles | None) -> Iterator[Config]:
     config = _config(schema, roles)
-    with _connected(database) as connection:
+    with _connected(database) as connection, _one_at_a_time:
         config.attributes["connection"] = connection
         yield config

@@ -172,7 +172,7 @@ with shown as (
     and l.video_type in ('final', 'short')
   union all
   (
-    select 'quota', l.limit_id, 1
+    select 'quota' as video_type, l.limit_id, 1 as units
     from langflix_limit as l
     where l.channel_id = 'default'
       and l.counted_at = 'upload'
