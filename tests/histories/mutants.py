@@ -174,7 +174,7 @@ MUTANTS = (
     ),
     Mutant(
         "a move does not lock the day that it leaves",
-        (Patch("lock_reservation", "sorted_charges(v_held || p_charges)", "p_charges"),),
+        (Patch("lock_reservation", "v_held || p_charges", "p_charges"),),
     ),
     Mutant(
         "claim believes what it saw before the lock",
