@@ -13,6 +13,16 @@ NOW = "2031-03-05 12:00Z"
 DAY = dt.date(2031, 3, 6)
 ONE_DAY = dt.timedelta(days=1)
 NEXT = DAY + ONE_DAY
+# In California the quota day of NOW is March 5, as it is in UTC.
+TODAY = DAY - ONE_DAY
+
+# What a final takes.
+FINAL = {"final": 1, "api_units": 1600}
+
+# Posting times first, then the full hours.
+ORDER = ["10:00", "14:00", "18:00"] + [
+    f"{hour:02d}:00" for hour in (9, 11, 12, 13, 15, 16, 17, 19, 20, 21)
+]
 
 PLENTY = 1_000_000_000
 
@@ -40,7 +50,7 @@ def run_clock(connection: PgConnection, instant: str) -> None:
 
 
 def prepared(connect: Connect, *, limited: bool = True, now: str = NOW) -> PgConnection:
-    """Return a session of the tables' owner, on a workspace where it is `now`."""
+    """Return a superuser's session, on a workspace where it is `now`."""
     db = session(connect)
     run_clock(db, now)
     if not limited:
@@ -93,3 +103,33 @@ def ledger(connection: PgConnection, reservation: Any) -> list[Entry]:
         reservation.reservation_id,
     )
     return [tuple(row) for row in rows]
+
+
+def slots_of(days: int, first: dt.date = DAY) -> list[str]:
+    """Return the slots of some days in the order in which they are to be booked."""
+    return [f"{first + dt.timedelta(day)} {time}" for day in range(days) for time in ORDER]
+
+
+def take(connection: PgConnection, kind: str = "final", **named: Any) -> Any:
+    named.setdefault("p_from", DAY)
+    return call(connection, "reserve_next_slot", kind=kind, **named)[0]
+
+
+def start(connection: PgConnection, reservation: Any, **named: Any) -> Any:
+    return on(connection, "start_upload", reservation, **named)
+
+
+def claim(connection: PgConnection, **named: Any) -> list[Any]:
+    return call(connection, "claim_due_uploads", **named)
+
+
+def complete(connection: PgConnection, started: Any, **named: Any) -> Any:
+    return on(connection, "complete_upload", started, p_token=started.lease_token, **named)
+
+
+def fail(connection: PgConnection, started: Any, **named: Any) -> Any:
+    return on(connection, "fail_upload", started, p_token=started.lease_token, **named)
+
+
+def retry(connection: PgConnection, failed: Any, day: dt.date, at: str, **named: Any) -> Any:
+    return on(connection, "retry_upload", failed, day=day, at=at, **named)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from life import DAY, NEXT, ONE_DAY, on, prepared, refusal, run_clock
+from life import DAY, NEXT, ONE_DAY, claim, on, prepared, refusal, run_clock
 from support import (
     APP,
     Connect,
@@ -32,10 +32,6 @@ from support import (
 @pytest.fixture
 def db(connect: Connect) -> PgConnection:
     return prepared(connect, limited=False)
-
-
-def claim(connection: PgConnection, **named: Any) -> list[Any]:
-    return call(connection, "claim_due_uploads", **named)
 
 
 def booked_from(connection: PgConnection, day: dt.date, number: int) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from life import DAY, NEXT, ONE_DAY, move, on, prepared, run_clock, times
+from life import DAY, NEXT, ONE_DAY, TODAY, move, on, prepared, run_clock, times
 from support import (
     READER,
     Connect,
@@ -19,8 +19,6 @@ from support import (
     reserve,
     session,
 )
-
-TODAY = DAY - ONE_DAY
 
 
 @pytest.fixture
