@@ -150,17 +150,22 @@ def test_make_targets_that_are_named_exist(page: Path) -> None:
         assert target in targets
 
 
+@cache
+def root_command() -> Any:
+    return get_command(app)
+
+
 @pages
 def test_commands_that_are_named_exist(page: Path) -> None:
+    shared = {name for option in root_command().params for name in option.opts}
     for line in re.findall(r"(?:`|^\$ )slotwarden ([a-z][^`\n]*)", read(page), re.MULTILINE):
-        command: Any = get_command(app)
+        command = root_command()
         for word in line.split():
             inner = getattr(command, "commands", None)
             if inner is None:
                 break
             assert word in inner, f"slotwarden {line}"
             command = inner[word]
-        options = {name for option in command.params for name in option.opts}
-        options |= {name for option in get_command(app).params for name in option.opts}
+        options = shared | {name for option in command.params for name in option.opts}
         for option in re.findall(r"(?<!\S)--[a-z-]+", line.partition(" -- ")[0]):
             assert option in options, f"slotwarden {line}: no option {option}"
