@@ -1,7 +1,31 @@
 -- Who waits for whose lock on which day. A session that waits for a row holds,
 -- or waits for, a lock on the row's place in its table, and that place leads
--- back to the day.
+-- back to the day. A day that another session is only just creating has no place
+-- yet: whoever waits for it is seen by what it is about to write.
 create view lock_waits as
+with waiting as (
+  select l.pid, l.page, l.tuple
+  from pg_locks as l
+  where l.locktype = 'tuple'
+    and l.database = (select b.oid from pg_database as b where b.datname = current_database())
+    and l.relation = 'limit_day'::regclass
+  union all
+  select l.pid, null, null
+  from pg_locks as l
+  where l.locktype = 'transactionid'
+    and not l.granted
+    and (
+      select array_agg(distinct written.relation) = array['limit_day'::regclass::oid]
+      from pg_locks as written
+      join pg_class as c on c.oid = written.relation and c.relkind = 'r'
+      where written.pid = l.pid
+        and written.locktype in ('relation', 'tuple')
+        and (written.mode = 'RowExclusiveLock' or written.locktype = 'tuple')
+    )
+    and not exists (
+      select from pg_locks as place where place.pid = l.pid and place.locktype = 'tuple'
+    )
+)
 select
   waiting.pid as waiting_pid,
   pg_blocking_pids(waiting.pid) as blocking_pids,
@@ -10,24 +34,22 @@ select
   activity.usename::text as waiting_role,
   activity.application_name as waiting_application,
   activity.query_start as waiting_since
-from pg_locks as waiting
-join limit_day as d
+from waiting
+left join limit_day as d
   on d.ctid = format('(%s,%s)', waiting.page, waiting.tuple)::tid
 left join pg_stat_activity as activity on activity.pid = waiting.pid
-where waiting.locktype = 'tuple'
-  and waiting.database = (
-    select b.oid from pg_database as b where b.datname = current_database()
-  )
-  and waiting.relation = 'limit_day'::regclass
-  and cardinality(pg_blocking_pids(waiting.pid)) > 0;
+where cardinality(pg_blocking_pids(waiting.pid)) > 0
+  and (d.day is not null or waiting.page is null);
 
 comment on view lock_waits is
   'Sessions that wait for the lock of a day, and the sessions that they wait for.';
 comment on column lock_waits.waiting_pid is 'Process that waits.';
 comment on column lock_waits.blocking_pids is
   'Processes that it waits for: the holder, and those before it in the queue.';
-comment on column lock_waits.limit_id is 'The limit.';
-comment on column lock_waits.day is 'Day in the limit''s zone.';
+comment on column lock_waits.limit_id is
+  'The limit; null: of a day that another session is creating.';
+comment on column lock_waits.day is
+  'Day in the limit''s zone; null: another session is creating it.';
 comment on column lock_waits.waiting_role is 'Role of the waiting session.';
 comment on column lock_waits.waiting_application is 'Its application_name.';
-comment on column lock_waits.waiting_since is 'When its statement began.';
+comment on column lock_waits.waiting_since is 'When its statement began; null for readers without pg_read_all_stats.';

@@ -1540,7 +1540,8 @@ comment on function bound_lock_wait(timestamptz, integer) is
 
 -- The one place that locks days. Order of locks, everywhere in slotwarden:
 --
---   0. the channel's row: only reserve_next_slot
+--   0. the channel's row: reserve_next_slot, and what sets a channel's ways;
+--      then daily_limit rows, by limit_id: what sets limits and rules
 --   1. missing limit_day rows, created by (day, limit_id); their trigger takes
 --      the daily_limit row for share, so that a maximum that is being changed
 --      is waited for
@@ -3465,6 +3466,7 @@ set search_path from current
 as $$
 declare
   v_reservation reservation;
+  v_recharged reservation;
   v_charges charge[];
   v_held charge[];
   v_refusal refusal;
@@ -3473,17 +3475,23 @@ begin
   from reservation as r
   where r.reservation_id = p_reservation_id
   for update;
-  v_charges := reservation_charges(v_reservation, as_recharged(v_reservation));
+  v_recharged := as_recharged(v_reservation);
+  v_charges := reservation_charges(v_reservation, v_recharged);
   v_held := array(
     select h from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
   );
   if cardinality(v_charges) = 0 then
+    if v_reservation.held_units <> units_of(v_held)
+      or (v_recharged.time_zone, v_recharged.local_date, v_recharged.upload_time)
+        <> (v_reservation.time_zone, v_reservation.local_date, v_reservation.upload_time)
+    then
+      update reservation as r
+      set charged_at = clock_now()
+      where r.reservation_id = p_reservation_id;
+    end if;
     if v_reservation.held_units = units_of(v_held) then
       return '{}';
     end if;
-    update reservation as r
-    set charged_at = clock_now()
-    where r.reservation_id = p_reservation_id;
     return array[row(
       p_reservation_id, null, null, 'recount', v_reservation.held_units, units_of(v_held),
       'what it says that it holds is what the ledger says'

@@ -104,8 +104,32 @@ comment on trigger external_usage_append_only on external_usage is
 
 -- Who waits for whose lock on which day. A session that waits for a row holds,
 -- or waits for, a lock on the row's place in its table, and that place leads
--- back to the day.
+-- back to the day. A day that another session is only just creating has no place
+-- yet: whoever waits for it is seen by what it is about to write.
 create view lock_waits as
+with waiting as (
+  select l.pid, l.page, l.tuple
+  from pg_locks as l
+  where l.locktype = 'tuple'
+    and l.database = (select b.oid from pg_database as b where b.datname = current_database())
+    and l.relation = 'limit_day'::regclass
+  union all
+  select l.pid, null, null
+  from pg_locks as l
+  where l.locktype = 'transactionid'
+    and not l.granted
+    and (
+      select array_agg(distinct written.relation) = array['limit_day'::regclass::oid]
+      from pg_locks as written
+      join pg_class as c on c.oid = written.relation and c.relkind = 'r'
+      where written.pid = l.pid
+        and written.locktype in ('relation', 'tuple')
+        and (written.mode = 'RowExclusiveLock' or written.locktype = 'tuple')
+    )
+    and not exists (
+      select from pg_locks as place where place.pid = l.pid and place.locktype = 'tuple'
+    )
+)
 select
   waiting.pid as waiting_pid,
   pg_blocking_pids(waiting.pid) as blocking_pids,
@@ -114,27 +138,25 @@ select
   activity.usename::text as waiting_role,
   activity.application_name as waiting_application,
   activity.query_start as waiting_since
-from pg_locks as waiting
-join limit_day as d
+from waiting
+left join limit_day as d
   on d.ctid = format('(%s,%s)', waiting.page, waiting.tuple)::tid
 left join pg_stat_activity as activity on activity.pid = waiting.pid
-where waiting.locktype = 'tuple'
-  and waiting.database = (
-    select b.oid from pg_database as b where b.datname = current_database()
-  )
-  and waiting.relation = 'limit_day'::regclass
-  and cardinality(pg_blocking_pids(waiting.pid)) > 0;
+where cardinality(pg_blocking_pids(waiting.pid)) > 0
+  and (d.day is not null or waiting.page is null);
 
 comment on view lock_waits is
   'Sessions that wait for the lock of a day, and the sessions that they wait for.';
 comment on column lock_waits.waiting_pid is 'Process that waits.';
 comment on column lock_waits.blocking_pids is
   'Processes that it waits for: the holder, and those before it in the queue.';
-comment on column lock_waits.limit_id is 'The limit.';
-comment on column lock_waits.day is 'Day in the limit''s zone.';
+comment on column lock_waits.limit_id is
+  'The limit; null: of a day that another session is creating.';
+comment on column lock_waits.day is
+  'Day in the limit''s zone; null: another session is creating it.';
 comment on column lock_waits.waiting_role is 'Role of the waiting session.';
 comment on column lock_waits.waiting_application is 'Its application_name.';
-comment on column lock_waits.waiting_since is 'When its statement began.';
+comment on column lock_waits.waiting_since is 'When its statement began; null for readers without pg_read_all_stats.';
 
 create function horizon_refusal(p_from date, p_horizon_days integer)
 returns refusal
@@ -1671,7 +1693,8 @@ comment on function remove_blackout(bigint) is
 --   uploads-100  1 call of videos.insert of a bucket of 100 a day
 --                (https://developers.google.com/youtube/v3/getting-started#quota)
 --
--- Both count on the Pacific day of the upload. The rules of the other profile
+-- Both count on the Pacific day of the upload. Rules that look like those of a
+-- profile (1 or 1,600 units of a limit that counts uploads on the Pacific day)
 -- are taken away from the channel; existing bookings keep what they were
 -- charged until recalculate_usage(..., p_recharge => true).
 --
@@ -1718,6 +1741,13 @@ begin
   end case;
   perform raise_refusal(name_refusal('p_limit', v_limit_id, 600));
 
+  if exists (
+    select from daily_limit as l where l.limit_id = v_limit_id and l.counted_at <> 'upload'
+  ) then
+    perform raise_refusal(
+      invalid_argument('p_limit', format('limit %L does not count uploads', v_limit_id))
+    );
+  end if;
   insert into daily_limit (limit_id, max_units, time_zone, counted_at)
   values (v_limit_id, v_max_units, 'America/Los_Angeles', 'upload')
   on conflict do nothing;
@@ -1726,6 +1756,8 @@ begin
   where r.channel_id = v_channel.channel_id
     and l.limit_id = r.limit_id
     and l.counted_at = 'upload'
+    and l.time_zone = 'America/Los_Angeles'
+    and r.units in (1, 1600)
     and r.limit_id <> v_limit_id;
   return query
   insert into charge_rule (channel_id, video_type, limit_id, units)

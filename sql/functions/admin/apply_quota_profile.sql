@@ -5,7 +5,8 @@
 --   uploads-100  1 call of videos.insert of a bucket of 100 a day
 --                (https://developers.google.com/youtube/v3/getting-started#quota)
 --
--- Both count on the Pacific day of the upload. The rules of the other profile
+-- Both count on the Pacific day of the upload. Rules that look like those of a
+-- profile (1 or 1,600 units of a limit that counts uploads on the Pacific day)
 -- are taken away from the channel; existing bookings keep what they were
 -- charged until recalculate_usage(..., p_recharge => true).
 --
@@ -52,6 +53,13 @@ begin
   end case;
   perform raise_refusal(name_refusal('p_limit', v_limit_id, 600));
 
+  if exists (
+    select from daily_limit as l where l.limit_id = v_limit_id and l.counted_at <> 'upload'
+  ) then
+    perform raise_refusal(
+      invalid_argument('p_limit', format('limit %L does not count uploads', v_limit_id))
+    );
+  end if;
   insert into daily_limit (limit_id, max_units, time_zone, counted_at)
   values (v_limit_id, v_max_units, 'America/Los_Angeles', 'upload')
   on conflict do nothing;
@@ -60,6 +68,8 @@ begin
   where r.channel_id = v_channel.channel_id
     and l.limit_id = r.limit_id
     and l.counted_at = 'upload'
+    and l.time_zone = 'America/Los_Angeles'
+    and r.units in (1, 1600)
     and r.limit_id <> v_limit_id;
   return query
   insert into charge_rule (channel_id, video_type, limit_id, units)

@@ -1,6 +1,7 @@
 -- The one place that locks days. Order of locks, everywhere in slotwarden:
 --
---   0. the channel's row: only reserve_next_slot
+--   0. the channel's row: reserve_next_slot, and what sets a channel's ways;
+--      then daily_limit rows, by limit_id: what sets limits and rules
 --   1. missing limit_day rows, created by (day, limit_id); their trigger takes
 --      the daily_limit row for share, so that a maximum that is being changed
 --      is waited for
