@@ -182,3 +182,24 @@ def test_an_import_waits_for_its_days(
     first.commit()
     assert [r.action for r in importing.outcome.rows] == ["conflict", "imported"]
     assert_consistent(connection)
+
+
+def test_days_are_locked_in_their_order_whatever_that_of_the_rows(
+    connection: PgConnection, connect: Connect, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    """While it waits for the first day it holds no later one, so it cannot deadlock."""
+    bound_wait(connection, PATIENT, "import_langflix")
+    first, later = coming_day(connection), coming_day(connection, 40)
+    for day in (first, later):
+        reserve(connection, day, "short", "08:00")
+    gate = session(connect, autocommit=False)
+    call(gate, "lock_day", p_day=first)
+    rows = [
+        row(n, scheduled_publish_time=f"{day}T10:00:00Z")
+        for n, day in enumerate((later, first), start=1)
+    ]
+    importing = background(session(connect), "import_langflix", p_schedule=json.dumps(rows))
+    wait_until_blocked(importing.pid)
+    reserve(connection, later, "short", "12:00")
+    gate.commit()
+    assert [r.action for r in importing.outcome.rows] == ["imported", "imported"]

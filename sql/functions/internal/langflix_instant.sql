@@ -5,7 +5,6 @@ returns timestamptz
 language plpgsql
 stable
 set search_path from current
-set datestyle = 'ISO, YMD'
 as $$
 begin
   if p_text ~ '^\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d){0,2})$'

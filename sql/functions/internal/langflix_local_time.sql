@@ -1,9 +1,8 @@
 create function langflix_local_time(p_text text)
 returns timestamp
 language plpgsql
-immutable
+stable
 set search_path from current
-set datestyle = 'ISO, YMD'
 as $$
 begin
   if p_text !~ '^\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?$' then
