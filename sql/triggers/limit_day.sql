@@ -116,7 +116,7 @@ begin
       'recalculate'
     );
   end loop;
-  perform post_balance(new, sum(e.units)::integer, 'recalculate')
+  perform post_balance(new, greatest(sum(e.units), 0)::integer, 'recalculate')
   from usage_ledger as e
   where e.limit_id = new.limit_id and e.day = new.day;
   return null;

@@ -1312,6 +1312,12 @@ begin
   cross join lateral usage_of(c.limit_id, c.day) as usage
   where c.units > 0
     and usage.used_units + c.units > usage.max_units
+    -- What is given back on the same day makes room, too.
+    and usage.used_units + c.units + (
+      select coalesce(sum(g.units), 0)
+      from unnest(p_charges) as g
+      where g.limit_id = c.limit_id and g.day = c.day and g.units < 0
+    ) > usage.max_units
   order by c.counted_at, c.day, c.limit_id
   limit 1;
   if not found then
@@ -2687,7 +2693,7 @@ begin
       'recalculate'
     );
   end loop;
-  perform post_balance(new, sum(e.units)::integer, 'recalculate')
+  perform post_balance(new, greatest(sum(e.units), 0)::integer, 'recalculate')
   from usage_ledger as e
   where e.limit_id = new.limit_id and e.day = new.day;
   return null;
@@ -3609,6 +3615,15 @@ begin
     perform bound_lock_wait(p_deadline);
     v_changes := v_changes || recharge_reservation(v_id);
   end loop;
+
+  -- Where more was given back than taken, no balance could be the sum before
+  -- its reservations were charged again.
+  update limit_day as d
+  set day = d.day
+  from unnest(v_days) as c
+  join usage_drift as u
+    on u.kind = 'balance' and u.limit_id = c.limit_id and u.day = c.day
+  where d.limit_id = c.limit_id and d.day = c.day;
   return v_changes;
 end;
 $$;

@@ -17,6 +17,12 @@ begin
   cross join lateral usage_of(c.limit_id, c.day) as usage
   where c.units > 0
     and usage.used_units + c.units > usage.max_units
+    -- What is given back on the same day makes room, too.
+    and usage.used_units + c.units + (
+      select coalesce(sum(g.units), 0)
+      from unnest(p_charges) as g
+      where g.limit_id = c.limit_id and g.day = c.day and g.units < 0
+    ) > usage.max_units
   order by c.counted_at, c.day, c.limit_id
   limit 1;
   if not found then

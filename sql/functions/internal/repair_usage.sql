@@ -77,6 +77,15 @@ begin
     perform bound_lock_wait(p_deadline);
     v_changes := v_changes || recharge_reservation(v_id);
   end loop;
+
+  -- Where more was given back than taken, no balance could be the sum before
+  -- its reservations were charged again.
+  update limit_day as d
+  set day = d.day
+  from unnest(v_days) as c
+  join usage_drift as u
+    on u.kind = 'balance' and u.limit_id = c.limit_id and u.day = c.day
+  where d.limit_id = c.limit_id and d.day = c.day;
   return v_changes;
 end;
 $$;
