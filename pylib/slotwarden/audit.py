@@ -54,12 +54,12 @@ class Audit:
     @property
     def verdict(self) -> str:
         """The result in one line."""
-        counted = f"{self.bookings} bookings recounted on {self.days} days of limits"
+        counted = f"{self.bookings} bookings recounted on {self.days} days"
         if self.overbooked:
             return f"OVERBOOKED: {'; '.join(self.overbooked)} ({counted})"
         if self.inconsistent:
-            return f"Nothing is overbooked, but: {'; '.join(self.inconsistent)} ({counted})"
-        return f"Nothing is overbooked, and everything adds up: {counted}."
+            return f"Nothing overbooked, but: {'; '.join(self.inconsistent)} ({counted})"
+        return f"Nothing overbooked: {counted}, all adds up."
 
 
 def audit(connection: Connection, schema: str) -> Audit:

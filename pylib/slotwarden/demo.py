@@ -9,11 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy.exc import DBAPIError
 
 from slotwarden import migrations
 from slotwarden.audit import Audit, audit
@@ -26,11 +27,17 @@ SCHEMA = "slotwarden_demo"
 _MARK = "Made by slotwarden demo, which drops it when it runs again."
 # Not the key that installing takes.
 _LOCK = "select pg_try_advisory_lock(hashtext('slotwarden demo'))"
+_UNLOCK = "select pg_advisory_unlock(hashtext('slotwarden demo'))"
 
 # statement_timestamp() is when the statement arrived, created_at is read under the locks.
+# Who is refused hundreds of times asks with try_, which looks for no free slot to offer instead.
 _BOOK = """
-select statement_timestamp() as arrived, result.created_at as booked
-from slotwarden_demo.reserve_slot(
+select
+  statement_timestamp() as arrived,
+  (result.reservation).created_at as booked,
+  result.outcome,
+  result.detail
+from slotwarden_demo.try_reserve_slot(
   p_date => :date, p_type => :type, p_time => :time, p_video => :video
 ) as result
 """
@@ -155,9 +162,7 @@ def run_demo(
         migrations.upgrade(engine, schema=SCHEMA)
         first_day = _monday(connection)
         wishes = make_wishes(random.Random(seed), requests, first_day)  # noqa: S311
-        began = time.perf_counter()
-        answers = _fight(engine, wishes, callers, on_answer or (lambda: None))
-        seconds = time.perf_counter() - began
+        answers, seconds = _fight(engine, wishes, callers, on_answer or (lambda: None))
         return Result(
             first_day=first_day,
             callers=callers,
@@ -194,8 +199,9 @@ def _alone(engine: Engine) -> Iterator[Connection]:
         try:
             yield connection
         finally:
-            # The lock belongs to the session, which a pool would keep.
-            connection.invalidate()
+            # The lock is the session's, which the pool keeps. A lost session has lost it.
+            with suppress(DBAPIError):
+                connection.execute(text(_UNLOCK))
 
 
 def _fresh_schema(connection: Connection) -> None:
@@ -233,8 +239,9 @@ def _warm_up(connection: Connection, statement: TextClause, number: int) -> None
 
 def _fight(
     engine: Engine, wishes: Sequence[Wish], callers: int, on_answer: Callable[[], None]
-) -> list[Answer]:
-    start = threading.Barrier(callers)
+) -> tuple[list[Answer], float]:
+    began: list[float] = []
+    start = threading.Barrier(callers, action=lambda: began.append(time.perf_counter()))
     statement = text(_BOOK)
 
     def answer(connection: Connection, wish: Wish) -> Answer:
@@ -249,10 +256,10 @@ def _fight(
             with translated_errors(schema=SCHEMA, commits=True):
                 row = connection.execute(statement, values).one()
         except SlotwardenError as error:
-            seconds = time.perf_counter() - began
-            return Answer(error.sqlstate or "lost", error.detail.get("limit"), seconds, None)
+            return Answer(error.sqlstate or "lost", None, time.perf_counter() - began, None)
         seconds = time.perf_counter() - began
-        return Answer(_RESERVED, None, seconds, (row.booked - row.arrived).total_seconds())
+        waited = None if row.booked is None else (row.booked - row.arrived).total_seconds()
+        return Answer(row.outcome, (row.detail or {}).get("limit"), seconds, waited)
 
     def caller(number: int) -> list[Answer]:
         answers = []
@@ -276,4 +283,5 @@ def _fight(
         for failure in failures:
             if not isinstance(failure, threading.BrokenBarrierError):
                 raise failure
-        return [one for future in done for one in future.result()]
+        seconds = time.perf_counter() - began[0]
+        return [one for future in done for one in future.result()], seconds

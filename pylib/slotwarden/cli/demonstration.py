@@ -14,7 +14,7 @@ from rich.text import Text
 
 from slotwarden.cli.connection import opened_engine
 from slotwarden.cli.failures import ExitCode, Failure
-from slotwarden.cli.output import table
+from slotwarden.cli.output import shown, table
 from slotwarden.cli.pictures import weeks
 from slotwarden.cli.settings import settings_of
 from slotwarden.demo import SCHEMA, NotOurSchema, Result, run_demo
@@ -129,7 +129,9 @@ def _as_data(result: Result) -> dict[str, object]:
 
 
 def _pictures(result: Result) -> Iterator[RenderableType]:
-    yield from weeks(result.calendar, result.first_day, 7, "The week after the fight")
+    yield from weeks(
+        result.calendar, result.first_day, 7, "The week after the fight", details=False
+    )
     yield Text(
         f"{len(result.answers)} requests of {result.callers} callers in {result.seconds:.2f} s,"
         f" half of them for {result.contested_day:%a %Y-%m-%d}:"
@@ -138,7 +140,7 @@ def _pictures(result: Result) -> Iterator[RenderableType]:
     yield _times(result)
     yield Text(_explanation(result), style="dim")
     style = "bold green" if result.audit.passed else "bold white on red"
-    yield Text(f"Audit: {result.audit.verdict}", style=style)
+    yield Text(f"Audit: {shown(result.audit.verdict)}", style=style)
 
 
 def _explanation(result: Result) -> str:
@@ -147,7 +149,7 @@ def _explanation(result: Result) -> str:
         f" {result.callers} callers are threads of one Python ({os.cpu_count()} cores here); each"
         " had warmed up its connection with a booking that was rolled back. The wait: from the"
         " statement's arrival at the server until its row was inserted, so including the checks;"
-        " refusals do not tell theirs, and include the search for a free slot to offer."
+        " refusals do not tell theirs."
     )
 
 

@@ -124,7 +124,9 @@ class Output:
         try:
             yield advance
         finally:
-            bar.stop()
+            # One that was never shown would still end its line.
+            if bar.live.is_started:
+                bar.stop()
 
 
 def table(*columns: str, title: str | None = None) -> Table:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +14,7 @@ from slotwarden.models import CalendarEntry, DailyStatus, Reservation, UploadSta
 
 _DAYS_A_WEEK = 7
 _LONGEST_VIDEO = 24
-_BAR_CELLS = 20
+_BAR_CELLS = 15
 _WARN_PERCENT = 80
 _FULL_PERCENT = 100
 _TYPE_STYLES = ("cyan", "magenta", "green", "yellow", "blue")
@@ -24,7 +25,14 @@ _STATUS_STYLES = {
 }
 
 
-def weeks(entries: Sequence[CalendarEntry], first: dt.date, days: int, channel: str) -> list[Table]:
+def weeks(
+    entries: Sequence[CalendarEntry],
+    first: dt.date,
+    days: int,
+    title: str,
+    *,
+    details: bool = True,
+) -> list[Table]:
     """Draw a calendar, a table for each seven days: days across, times down.
 
     Weeks without a booking are left out.
@@ -37,8 +45,10 @@ def weeks(entries: Sequence[CalendarEntry], first: dt.date, days: int, channel: 
         The first day.
     days : int
         How many days.
-    channel : str
-        For the title.
+    title : str
+        What is shown, such as the channel; the days are added.
+    details : bool
+        False: the types only.
     """
     styles = _styles(entry.video_type for entry in entries)
     drawn = []
@@ -48,7 +58,7 @@ def weeks(entries: Sequence[CalendarEntry], first: dt.date, days: int, channel: 
         ]
         inside = [entry for entry in entries if shown_days[0] <= entry.day <= shown_days[-1]]
         if inside:
-            drawn.append(_week(inside, shown_days, styles, channel))
+            drawn.append(_week(inside, shown_days, styles, title, details=details))
     return drawn
 
 
@@ -81,25 +91,23 @@ def local_text(instant: dt.datetime, reservation: Reservation) -> str:
 def status_table(rows: Sequence[DailyStatus], channel: str) -> Table:
     """Draw what is used of each limit of a channel, on a day."""
     made = table(
-        "limit", "day", "zone", "counted at", ">used", ">max", ">left", "", "starts afresh",
-        title=f"Limits of {shown(channel)}",
-    )  # fmt: skip
+        "limit", "used", ">left", "day", "starts afresh", title=f"Limits of {shown(channel)}"
+    )
     for row in rows:
         style = "green"
         if row.used_percent >= _WARN_PERCENT:
             style = "red" if row.used_percent >= _FULL_PERCENT else "yellow"
         filled = min(round(float(row.used_percent) / 100 * _BAR_CELLS), _BAR_CELLS)
-        bar = Text("█" * filled, style=style).append("░" * (_BAR_CELLS - filled), style="dim")
+        used = Text(f"{row.used_units:,} of {row.max_units:,}\n", style=style)
+        used.append("█" * filled).append("░" * (_BAR_CELLS - filled), style="dim")
+        if row.overridden:
+            used.append("\nof that day alone", style="dim")
         made.add_row(
-            shown(row.limit_id),
-            row.day.isoformat(),
-            row.time_zone,
-            row.counted_at,
-            Text(f"{row.used_units:,}", style=style),
-            f"{row.max_units:,}" + (" (that day)" if row.overridden else ""),
+            Text(shown(row.limit_id)).append(f"\nat {row.counted_at}", style="dim"),
+            used,
             f"{row.remaining_units:,}",
-            bar,
-            f"{row.resets_at:%Y-%m-%d %H:%M} UTC",
+            Text(row.day.isoformat()).append(f"\n{row.time_zone}", style="dim"),
+            f"{row.resets_at:%Y-%m-%d}\n{row.resets_at:%H:%M} UTC",
         )
     return made
 
@@ -108,19 +116,24 @@ def _week(
     entries: Sequence[CalendarEntry],
     days: Sequence[dt.date],
     styles: dict[str, str],
-    channel: str,
+    title: str,
+    *,
+    details: bool,
 ) -> Table:
     made = table(
         "",
         *(f"{day:%a}\n{day:%m-%d}" for day in days),
-        title=f"{shown(channel)}, {days[0]} to {days[-1]} ({entries[0].time_zone})",
+        title=f"{shown(title)}, {days[0]} to {days[-1]} ({entries[0].time_zone})",
     )
     for time in sorted({entry.local_time for entry in entries}):
         cells = [
-            Text("\n").join(
-                _cell(entry, styles)
-                for entry in entries
-                if (entry.day, entry.local_time) == (day, time)
+            Group(
+                *(
+                    line
+                    for entry in entries
+                    if (entry.day, entry.local_time) == (day, time)
+                    for line in _cell(entry, styles, details=details)
+                )
             )
             for day in days
         ]
@@ -128,17 +141,19 @@ def _week(
     return made
 
 
-def _cell(entry: CalendarEntry, styles: dict[str, str]) -> Text:
+def _cell(entry: CalendarEntry, styles: dict[str, str], *, details: bool) -> Iterator[Text]:
     style = _STATUS_STYLES.get(entry.upload_status, styles[entry.video_type])
-    text = Text(shown(entry.video_type), style=f"bold {style}")
-    text.append(f" #{entry.reservation_id}", style="dim")
+    if not details:
+        yield Text(shown(entry.video_type), style=style)
+        return
+    number = (f" #{entry.reservation_id}", "dim")
+    yield Text.assemble((shown(entry.video_type), f"bold {style}"), number)
     if entry.upload_status != UploadStatus.SCHEDULED:
-        text.append(f"\n{entry.upload_status}", style=style)
+        yield Text(entry.upload_status, style=style)
     if entry.video_path is not None:
         video = shown(entry.video_path)
         short = video if len(video) <= _LONGEST_VIDEO else f"{video[: _LONGEST_VIDEO - 1]}…"
-        text.append(f"\n{short}", style=style)
-    return text
+        yield Text(short, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _styles(types: Iterable[str]) -> dict[str, str]:
