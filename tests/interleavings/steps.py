@@ -25,7 +25,15 @@ OPERATIONS = (
     "retry",
     "override",
 )
-SETTINGS = ("same day", "two days", "same slot", "at the limit", "same reservation")
+SETTINGS = (
+    "same day",
+    "two days",
+    "same slot",
+    "at the limit",
+    "same reservation",
+    "same key",
+)
+KEYED = frozenset({"reserve", "next", "reschedule", "retry"})
 NEEDED = {
     "cancel": "scheduled",
     "reschedule": "scheduled",
@@ -101,11 +109,11 @@ def _called(function: str, in_model: Callable[[Workspace], Any], **named: Any) -
     return Call(function, sql, parameters, in_model)
 
 
-def reserve(day: dt.date, time: dt.time) -> Call:
+def reserve(day: dt.date, time: dt.time, key: str | None = None) -> Call:
     """Return a booking of a slot."""
-    wish = Wish("default", "final", dt.datetime.combine(day, time))
+    wish = Wish("default", "final", dt.datetime.combine(day, time), key=key)
     return _called("reserve_slot", lambda m: m.book("reserve_slot", wish),
-                   day=day, kind="final", at=time)  # fmt: skip
+                   day=day, kind="final", at=time, key=key)  # fmt: skip
 
 
 def override(day: dt.date, maximum: int) -> Call:
@@ -117,7 +125,9 @@ def override(day: dt.date, maximum: int) -> Call:
     return _called("override_day", in_model, p_limit=_LIMIT, p_day=day, p_max=maximum)
 
 
-def on_target(operation: str, target: Target, to: dt.datetime | None = None) -> Call:
+def on_target(
+    operation: str, target: Target, to: dt.datetime | None = None, key: str | None = None
+) -> Call:
     """Return a call on a reservation."""
     number, found = target.number, {"p_reservation_id": target.reservation_id}
     # Without a token of its own it is finished with one that was never given.
@@ -126,8 +136,8 @@ def on_target(operation: str, target: Target, to: dt.datetime | None = None) -> 
     if operation in ("reschedule", "retry"):
         assert to is not None
         function = "retry_upload" if operation == "retry" else "reschedule_reservation"
-        return _called(function, lambda m: m.move(function, number, to, None, None),
-                       **found, p_date=to.date(), p_time=to.time())  # fmt: skip
+        return _called(function, lambda m: m.move(function, number, to, None, key),
+                       **found, p_date=to.date(), p_time=to.time(), p_request_key=key)  # fmt: skip
     if operation == "cancel":
         return _called("cancel_reservation", lambda m: m.cancel(number, None), **found)
     if operation == "start":
@@ -137,10 +147,10 @@ def on_target(operation: str, target: Target, to: dt.datetime | None = None) -> 
     return _called("fail_upload", lambda m: m.fail(number, token, None), **finish)
 
 
-def _next(day: dt.date) -> Call:
-    wish = Wish("default", "final", dt.datetime.combine(day, dt.time()))
+def _next(day: dt.date, key: str | None = None) -> Call:
+    wish = Wish("default", "final", dt.datetime.combine(day, dt.time()), key=key)
     return _called("reserve_next_slot", lambda m: m.book_next(wish, day, 1, append=False),
-                   p_type="final", p_from=day, p_horizon_days=1)  # fmt: skip
+                   p_type="final", p_from=day, p_horizon_days=1, p_request_key=key)  # fmt: skip
 
 
 def _call(
@@ -181,6 +191,13 @@ def prepare(scene: Scene, setting: str, first: str, second: str) -> tuple[Call, 
         scene.do(override(each, _PLENTY))
     if setting == "same slot":
         return _on_one_slot(scene, first, second)
+    if setting == "same key":
+        key, to = f"both on {day}", dt.datetime.combine(day, dt.time(10))
+        if first in NEEDED:
+            call = on_target(first, scene.booked(day, dt.time(9), NEEDED[first]), to, key)
+        else:
+            call = _next(day, key) if first == "next" else reserve(day, dt.time(10), key)
+        return call, call
     if setting == "same reservation":
         target = scene.booked(day, dt.time(9), NEEDED[first])
         slots = (dt.datetime.combine(day, dt.time(10)), dt.datetime.combine(other, dt.time(11)))
@@ -217,7 +234,10 @@ class Came:
 def came_of(outcome: Outcome) -> Came:
     """Return what came of a call of PostgreSQL."""
     if outcome.sqlstate is not None:
-        return Came(outcome.sqlstate)
+        # Giving way to a change is told as 40001; a lost race for the ledger would be, too, but
+        # cannot happen to a call that holds its days.
+        lost_race = "wrote it first" in outcome.message
+        return Came("lost race" if lost_race else outcome.sqlstate)
     row = outcome.row
     if not hasattr(row, "upload_status"):
         return Came(None)

@@ -18,6 +18,7 @@ import psycopg2
 import pytest
 from psycopg2.extras import NamedTupleCursor
 from steps import (
+    KEYED,
     NEEDED,
     OPERATIONS,
     SETTINGS,
@@ -63,12 +64,15 @@ _FEW = [
 ]
 _EVERY = list(itertools.product(OPERATIONS, repeat=2))
 _PAIRS = _EVERY if "SLOTWARDEN_EVERY_PAIR" in os.environ else _FEW
-_CASES = [
-    (pair, setting)
-    for pair in _PAIRS
-    for setting in SETTINGS
-    if setting != "same reservation" or NEEDED.keys() >= set(pair)
-]
+
+
+def _applies(setting: str, first: str, second: str) -> bool:
+    if setting == "same key":
+        return first == second and first in KEYED
+    return setting != "same reservation" or {first, second} <= NEEDED.keys()
+
+
+_CASES = [(pair, setting) for pair in _PAIRS for setting in SETTINGS if _applies(setting, *pair)]
 
 
 def _told(part: tuple[str, str] | str) -> str:
