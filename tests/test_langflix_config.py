@@ -101,6 +101,15 @@ def test_what_is_changed_is_told(engine: Engine) -> None:
     assert maxima(engine) == {"final": 2, "short": 5, "api_units": 10000}
 
 
+def test_a_type_that_is_left_out_keeps_its_limit(engine: Engine) -> None:
+    Scheduler(engine).set_daily_limit("short", max=8)
+    assert manager(engine, daily_limits={"final": 3}).config.daily_limits == {
+        "final": 3,
+        "short": 8,
+    }
+    assert (maxima(engine)["final"], maxima(engine)["short"]) == (3, 8)
+
+
 def test_a_total_holds_both_types(engine: Engine, day: dt.date) -> None:
     made = manager(engine, daily_max_total=2)
     times = [dt.datetime.combine(day, dt.time(hour)) for hour in (10, 14, 18)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import logging
 from zoneinfo import ZoneInfo
@@ -67,8 +68,15 @@ class YouTubeScheduleManager:
 
     @property
     def config(self) -> ScheduleConfig:
-        """The configuration that was given, else the database's settings."""
-        return self._given or self._settings().as_config()
+        """The configuration that was given; what it leaves out, as the database has it."""
+        if self._given is not None and set(self._given.daily_limits) == set(VIDEO_TYPES):
+            return self._given
+        stored = self._settings().as_config()
+        if self._given is None:
+            return stored
+        return dataclasses.replace(
+            self._given, daily_limits={**stored.daily_limits, **self._given.daily_limits}
+        )
 
     def apply_config(self) -> list[str]:
         """Set the database to the configuration; give what had to be changed.
