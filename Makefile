@@ -15,12 +15,16 @@ SYSTEM_PG := $(wildcard /usr/lib/postgresql/1[5-8]/bin/initdb /usr/pgsql-1[5-8]/
 ALL_PG := 18 16 $(patsubst %/,%,$(dir $(SYSTEM_PG))) $(subst :, ,$(SLOTWARDEN_PG_BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint psql clean
+.PHONY: help demo test test-all lint psql clean histories histories-long mutants interleavings
 
 help: ## show this
 	@echo "make demo      50 callers fight over one day, on a PostgreSQL that is started for it"
 	@echo "make test      the tests, on that PostgreSQL"
 	@echo "make test-all  the tests on every major version of PostgreSQL at hand"
+	@echo "make histories       random concurrent calls, and a checker that replays them (minutes)"
+	@echo "make histories-long  the same at length, resumed where it stopped (hours)"
+	@echo "make mutants         deliberate bugs, each of which the checker has to catch"
+	@echo "make interleavings   every pair of calls, driven step by step"
 	@echo "make lint      ruff, mypy, and a parser for the SQL"
 	@echo "make psql      psql on your lasting server"
 	@echo "make clean     remove .venv and what the tools left (your data stay)"
@@ -44,6 +48,18 @@ test-all: $(VENV)/.installed-test
 	  echo "== PostgreSQL $$pg"; \
 	  SLOTWARDEN_TEST_PG=$$pg $(BIN)/python -m pytest -q -n $(JOBS); \
 	done
+
+histories: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.histories
+
+histories-long: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.histories long
+
+mutants: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.histories mutants
+
+interleavings: $(VENV)/.installed-test
+	@SLOTWARDEN_EVERY_PAIR=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/interleavings
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 DEFAULT = "default"
 SECOND = "second"
-UNITS = {"final": 10, "short": 7}
+# Large, so that there are many different maximums near what is used.
+UNITS = {"final": 1000, "short": 700}
+_USUAL_CALLS = 16 * 300
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ _CUT = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wish:
     """A booking that somebody may ask for."""
 
@@ -88,7 +90,7 @@ class Wish:
     horizon_days: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One planned call."""
 
@@ -111,9 +113,9 @@ class Step:
     think_seconds: float
 
 
-def limits(shape: Shape) -> dict[str, int]:
+def limits(shape: Shape, calls: int) -> dict[str, int]:
     """Return the maximum that each limit begins with."""
-    many = shape.bookings_a_day
+    many = 100 * shape.bookings_a_day
     return {
         "final": 4 * many,
         "short": 3 * many,
@@ -121,36 +123,43 @@ def limits(shape: Shape) -> dict[str, int]:
         "second/final": 5 * many,
         "second/short": 3 * many,
         "second/uploads": 8 * many,
-        "api_units": 3_000_000,
+        "api_units": 3_000_000 * max(1, calls // _USUAL_CALLS),
     }
 
 
 class Planner:
     """Plans all calls of a run."""
 
-    def __init__(self, seed: int, shape: Shape, first_day: dt.date, clients: int) -> None:
+    def __init__(
+        self, seed: int, shape: Shape, first_day: dt.date, clients: int, calls: int
+    ) -> None:
         self._random = random.Random(f"{seed} {shape.name}")  # noqa: S311
         self._shape = shape
         self._first_day = first_day
         self._clients = clients
+        self._calls = calls
+        weights = dict(_WEIGHTS)
+        # What is completed holds its slot for ever: a longer run must not run out of slots.
+        weights["complete_upload"] /= max(1, clients * calls / _USUAL_CALLS)
+        self._functions, self._weights = list(weights), list(weights.values())
         self._maximums = {
-            limit: self._values(limit, maximum) for limit, maximum in limits(shape).items()
+            limit: self._values(limit, maximum)
+            for limit, maximum in limits(shape, clients * calls).items()
         }
         # External units are told apart by their number, so each is used once.
         self._external = iter(range(1, 1_000_000))
 
     def _values(self, limit: str, maximum: int) -> Iterator[int]:
         """Yield maximums that the limit never had before, so that each names its call."""
-        low, high = (2_000_000, 5_000_000) if limit == "api_units" else (maximum // 2, 2 * maximum)
-        values = list(range(low, high, max(1, (high - low) // 2000)))
-        values = [value for value in values if value != maximum]
-        self._random.shuffle(values)
-        return iter(values)
+        low, high = (maximum, 2 * maximum) if limit == "api_units" else (maximum // 2, 2 * maximum)
+        enough = min(high - low, 200 + self._clients * self._calls // 50)
+        values = self._random.sample(range(low, high), enough)
+        return iter([value for value in values if value != maximum])
 
-    def plan(self, calls: int) -> list[list[Step]]:
+    def plan(self) -> list[list[Step]]:
         """Return the calls of each client."""
         steps: list[list[Step]] = [[] for _ in range(self._clients)]
-        for number in range(calls):
+        for number in range(self._calls):
             for client in range(self._clients):
                 steps[client].append(self._step(client, number))
         return steps
@@ -171,7 +180,7 @@ class Planner:
 
     def _step(self, client: int, number: int) -> Step:
         draw = self._random
-        function = draw.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        function = draw.choices(self._functions, self._weights)[0]
         # Half of the changes are about the limit that all channels share.
         limit = draw.choice([*self._maximums, *["api_units"] * len(self._maximums)])
         maximum = None

@@ -52,6 +52,10 @@ class Refusals:
             for state in life.states:
                 if state.live:
                     self._slots[state.slot].append((life, state.version))
+        self._under_key: dict[str, list[Op]] = defaultdict(list)
+        for op in history.ops:
+            if op.key is not None:
+                self._under_key[op.key].append(op)
         self._judges: dict[str, Callable[[Op], str | None]] = {
             "SWLIM": self._limit,
             "SWTKN": lambda op: self._holder(op, lambda s: s.slot == self._slot(op, s)),
@@ -214,9 +218,8 @@ class Refusals:
             return "nothing was carried out under the key"
         same = [
             other
-            for other in self._history.ops
-            if other.key == op.key
-            and other.outcome == "ok"
+            for other in self._under_key[op.key or ""]
+            if other.outcome == "ok"
             and stored_name(other) == stored_name(op) == request[0]
             and other.arguments == op.arguments
         ]

@@ -39,7 +39,7 @@ class Workspace:
         for kind in ("extra", "free"):
             self._call("add_video_type", kind)
         for kind, units in UNITS.items():
-            self._call("set_charge", kind, kind, 10)
+            self._call("set_charge", kind, kind, 1000)
             self._call("set_charge", kind, "uploads", units)
         self._call("set_charge", "extra", "api_units", 50)
         self._call("set_posting_times", list(_POSTING_TIMES))
@@ -62,7 +62,7 @@ class Workspace:
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
-    def empty(self, shape: Shape) -> World:
+    def empty(self, shape: Shape, calls: int) -> World:
         """Remove what the last run has left, and return the world of the next."""
         cursor = self.connection.cursor()
         tables = ", ".join(f"slotwarden.{table}" for table in _BOOKED)
@@ -70,7 +70,7 @@ class Workspace:
         cursor.execute("set session_replication_role = replica")
         cursor.execute(f"truncate {tables} cascade")
         cursor.execute("set session_replication_role = default")
-        maximums = limits(shape)
+        maximums = limits(shape, calls)
         for limit, maximum in maximums.items():
             self._call("set_daily_limit", limit, maximum)
         start = dt.datetime.combine(first_day(), dt.time(12), dt.UTC)
@@ -101,7 +101,7 @@ class Workspace:
 
     def run(self, seed: int, shape: Shape, calls: int) -> History:
         """Let the clients loose on an empty workspace, and return the whole history."""
-        world = self.empty(shape)
+        world = self.empty(shape, self._count * calls)
         registry = Registry()
         if not self._clients:
             self._clients = [
@@ -109,8 +109,8 @@ class Workspace:
             ]
         for client in self._clients:
             client.begin_run(world, registry)
-        planner = Planner(seed, shape, first_day(), self._count)
-        run_clients(self._clients, planner.plan(calls))
+        planner = Planner(seed, shape, first_day(), self._count, calls)
+        run_clients(self._clients, planner.plan())
         unknown = [op for client in self._clients for op in client.ops if op.outcome == "unknown"]
         settle(self._clients[0], unknown, self.connection)
         ops = sorted((op for client in self._clients for op in client.ops), key=lambda op: op.start)

@@ -1,0 +1,97 @@
+"""``make histories-long``: many clients for long, seed by seed; what is done is not done again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from slotwarden.embedded import EmbeddedServer
+
+from .plan import SHAPES
+from .run import database, run_once, show
+from .workspace import Workspace
+
+_DONE = Path("build/histories-long.jsonl")
+_COLUMNS = (
+    "seed",
+    "shape",
+    "clients",
+    "calls",
+    "successes",
+    "refusals",
+    "unknown",
+    "entries",
+    "seconds",
+    "check_seconds",
+    "violations",
+)
+
+
+def _done(clients: int, calls_each: int) -> Iterator[dict[str, Any]]:
+    if not _DONE.exists():
+        return
+    for line in _DONE.read_text().splitlines():
+        row = json.loads(line)
+        if (row["clients"], row["calls_each"]) == (clients, calls_each):
+            yield row
+
+
+def _run(console: Console, seed: int, clients: int, calls_each: int) -> dict[str, Any]:
+    shape = list(SHAPES)[seed % len(SHAPES)]
+    with EmbeddedServer(durable=False) as server, database(server, "histories") as url:
+        workspace = Workspace(url, clients)
+        try:
+            workspace.install()
+            result, history = run_once(workspace, shape, seed, calls_each)
+        finally:
+            workspace.close()
+    if result.violations:
+        show(console, history, result.violations)
+    return {
+        "seed": seed,
+        "shape": shape,
+        "clients": clients,
+        "calls_each": calls_each,
+        "calls": result.calls,
+        "successes": result.successes,
+        "refusals": result.refusals,
+        "unknown": result.unknown,
+        "entries": result.entries,
+        "seconds": round(result.seconds, 1),
+        "check_seconds": round(result.check_seconds, 1),
+        "violations": len(result.violations),
+        "counts": result.counts,
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the seeds that are not done yet; return 1 if any seed has shown a violation."""
+    parser = argparse.ArgumentParser(prog="python -m tests.histories long", description=__doc__)
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--calls", type=int, default=5000, help="of each client")
+    parser.add_argument("--seeds", type=int, default=20)
+    asked = parser.parse_args(arguments)
+    console = Console(width=120)
+    rows = {row["seed"]: row for row in _done(asked.clients, asked.calls)}
+    for seed in range(1, asked.seeds + 1):
+        if seed in rows:
+            continue
+        rows[seed] = _run(console, seed, asked.clients, asked.calls)
+        _DONE.parent.mkdir(exist_ok=True)
+        with _DONE.open("a") as done:
+            done.write(json.dumps(rows[seed]) + "\n")
+        console.print(f"seed {seed} of {asked.seeds}: {rows[seed]['violations']} violations")
+    table = Table(*_COLUMNS)
+    for seed in sorted(rows):
+        table.add_row(*(str(rows[seed][name]) for name in _COLUMNS))
+    console.print(table)
+    few = [seed for seed, row in rows.items() if not row["counts"]]
+    if few:
+        console.print(f"[red]too few successes to count: seeds {few}[/red]")
+    return 1 if few or any(row["violations"] for row in rows.values()) else 0
