@@ -142,9 +142,9 @@ def test_a_channel_of_its_own_and_one_without_end(connect: Connect, db: PgConnec
     assert reserve(db, DAY, "final", "12:00", channel="other")
 
 
-@pytest.mark.parametrize(
-    ("parameter", "named"),
-    [
+def test_arguments_that_cannot_be(db: PgConnection) -> None:
+    good = {"p_from": f"{DAY} 10:00Z", "p_to": f"{DAY} 11:00Z", "p_reason": "x"}
+    mistakes: list[tuple[str, dict[str, Any]]] = [
         ("p_from", {"p_from": None}),
         ("p_from", {"p_to": None}),
         ("p_from", {"p_to": f"{DAY} 10:00Z"}),
@@ -153,18 +153,13 @@ def test_a_channel_of_its_own_and_one_without_end(connect: Connect, db: PgConnec
         ("p_reason", {"p_reason": ""}),
         ("p_reason", {"p_reason": "x" * 2001}),
         ("p_channel", {"channel": None}),
-    ],
-)
-def test_arguments_that_cannot_be(db: PgConnection, parameter: str, named: dict[str, Any]) -> None:
-    good = {"p_from": f"{DAY} 10:00Z", "p_to": f"{DAY} 11:00Z", "p_reason": "x"}
-    outcome = attempt_call(db, "add_blackout", **{**good, **named})
-    assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", parameter)
+    ]
+    for parameter, named in mistakes:
+        outcome = attempt_call(db, "add_blackout", **{**good, **named})
+        assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", parameter)
     assert attempt_call(db, "add_blackout", **good, channel="nobody").sqlstate == "SWCHN"
-    assert scalar(db, "select count(*) from slotwarden.blackout") == 0
-
-
-def test_an_id_is_needed(db: PgConnection) -> None:
     assert attempt_call(db, "remove_blackout", p_blackout_id=None).sqlstate == "SWARG"
+    assert scalar(db, "select count(*) from slotwarden.blackout") == 0
 
 
 def test_who_may_close_a_channel(connect: Connect, db: PgConnection) -> None:

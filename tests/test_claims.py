@@ -94,10 +94,10 @@ def test_a_worker_of_one_channel(db: PgConnection) -> None:
     assert refusal(db, "claim_due_uploads", channel="nobody").sqlstate == "SWCHN"
 
 
-@pytest.mark.parametrize("count", [0, 1001, -1, None])
-def test_numbers_that_cannot_be(db: PgConnection, count: int | None) -> None:
-    outcome = refusal(db, "claim_due_uploads", p_count=count)
-    assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", "p_count")
+def test_numbers_that_cannot_be(db: PgConnection) -> None:
+    for count in (0, 1001, -1, None):
+        outcome = refusal(db, "claim_due_uploads", p_count=count)
+        assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", "p_count")
 
 
 def test_what_does_not_fit_into_today_is_passed_over(db: PgConnection) -> None:

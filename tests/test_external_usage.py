@@ -87,9 +87,8 @@ def test_what_would_pass_the_maximum_is_not_recorded(
     assert query(session(connect), "select day from slotwarden.external_usage") == [(DAY,)]
 
 
-@pytest.mark.parametrize(
-    ("parameter", "named"),
-    [
+def test_arguments_that_cannot_be(db: PgConnection) -> None:
+    mistakes: list[tuple[str, dict[str, Any]]] = [
         ("p_limit", {"p_limit": "nothing"}),
         ("p_limit", {"p_limit": None}),
         ("p_units", {"p_units": None}),
@@ -98,11 +97,10 @@ def test_what_would_pass_the_maximum_is_not_recorded(
         ("p_day", {"p_day": "infinity"}),
         ("p_day", {"p_day": "0001-01-01"}),
         ("p_note", {"p_note": "x" * 2001}),
-    ],
-)
-def test_arguments_that_cannot_be(db: PgConnection, parameter: str, named: dict[str, Any]) -> None:
-    outcome = refusal(db, "record_usage", **{"p_limit": "final", "p_units": 1, **named})
-    assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", parameter)
+    ]
+    for parameter, named in mistakes:
+        outcome = refusal(db, "record_usage", **{"p_limit": "final", "p_units": 1, **named})
+        assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", parameter)
     assert query(db, "select day from slotwarden.external_usage") == []
 
 

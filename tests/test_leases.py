@@ -94,27 +94,26 @@ def test_a_token_that_is_not_the_attempts(db: PgConnection, function: str) -> No
         assert outcome.sqlstate == sqlstate
 
 
-@pytest.mark.parametrize("video_id", ["", "x" * 201])
-def test_a_video_id_that_cannot_be(db: PgConnection, video_id: str) -> None:
+def test_a_video_id_that_cannot_be(db: PgConnection) -> None:
     started = start(db, reserve(db, DAY, "final", "10:00"))
-    outcome = refused_on(
-        db,
-        "complete_upload",
-        started,
-        p_token=started.lease_token,
-        p_youtube_video_id=video_id,
-    )
-    assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", "p_youtube_video_id")
+    for video_id in ("", "x" * 201):
+        outcome = refused_on(
+            db,
+            "complete_upload",
+            started,
+            p_token=started.lease_token,
+            p_youtube_video_id=video_id,
+        )
+        assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", "p_youtube_video_id")
 
 
-@pytest.mark.parametrize("lease", ["0", "-1 minute", "367 days"])
-def test_a_lease_that_cannot_be(db: PgConnection, lease: str) -> None:
+def test_a_lease_that_cannot_be(db: PgConnection) -> None:
     booked = reserve(db, DAY, "final", "10:00")
-    for outcome in (
-        refused_on(db, "start_upload", booked, p_lease=lease),
-        refusal(db, "claim_due_uploads", p_lease=lease),
-        refusal(db, "claim_due_uploads", p_lease=None),
-    ):
+    outcomes = [refusal(db, "claim_due_uploads", p_lease=None)]
+    for lease in ("0", "-1 minute", "367 days"):
+        outcomes.append(refused_on(db, "start_upload", booked, p_lease=lease))
+        outcomes.append(refusal(db, "claim_due_uploads", p_lease=lease))
+    for outcome in outcomes:
         assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", "p_lease")
 
 

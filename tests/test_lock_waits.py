@@ -183,17 +183,15 @@ def test_a_day_that_others_hold_is_waited_for_no_longer_than_the_budget(
     holder.rollback()
 
 
-@pytest.mark.parametrize(
-    ("sqlstate", "named"),
-    [
+def test_days_that_cannot_be_held(db: PgConnection) -> None:
+    mistakes: list[tuple[str, dict[str, Any]]] = [
         ("SWARG", {"p_day": None}),
         ("SWARG", {"p_day": "infinity"}),
         ("SWARG", {"p_day": DAY, "channel": None}),
         ("SWCHN", {"p_day": DAY, "channel": "nobody"}),
-    ],
-)
-def test_days_that_cannot_be_held(db: PgConnection, sqlstate: str, named: dict[str, Any]) -> None:
-    assert attempt_call(db, "lock_day", **named).sqlstate == sqlstate
+    ]
+    for sqlstate, named in mistakes:
+        assert attempt_call(db, "lock_day", **named).sqlstate == sqlstate
     assert query(db, "select day from slotwarden.limit_day") == []
 
 

@@ -161,43 +161,37 @@ def test_what_speaks_against_a_slot(db: PgConnection) -> None:
     assert move(db, booked, dt.date(2031, 3, 9), "03:00").local_date == dt.date(2031, 3, 9)
 
 
-@pytest.mark.parametrize(
-    ("day", "at", "named"),
-    [
-        (None, "10:00", {}),
-        (DAY, None, {}),
-        (DAY, "24:00", {}),
-        (DAY, "10:00:30", {}),
-        ("infinity", "10:00", {}),
-        (DAY, "11:00", {"key": ""}),
-        (DAY, "11:00", {"key": "k" * 201}),
-    ],
-)
-def test_arguments_that_cannot_be(
-    db: PgConnection, day: dt.date | None, at: str | None, named: dict[str, Any]
-) -> None:
+def test_arguments_that_cannot_be(db: PgConnection) -> None:
     booked = reserve(db, DAY, "final", "10:00")
-    for function in ("reschedule_reservation", "retry_upload"):
-        outcome = attempt_call(
-            db, function, p_reservation_id=booked.reservation_id, day=day, at=at, **named
-        )
-        assert outcome.sqlstate == "SWARG"
-        assert outcome.facts["parameter"].startswith("p_")
+    mistakes: list[dict[str, Any]] = [
+        {"day": None, "at": "10:00"},
+        {"day": DAY, "at": None},
+        {"day": DAY, "at": "24:00"},
+        {"day": DAY, "at": "10:00:30"},
+        {"day": "infinity", "at": "10:00"},
+        {"day": DAY, "at": "11:00", "key": ""},
+        {"day": DAY, "at": "11:00", "key": "k" * 201},
+    ]
+    for named in mistakes:
+        for function in ("reschedule_reservation", "retry_upload"):
+            outcome = refused_on(db, function, booked, **named)
+            assert outcome.sqlstate == "SWARG", named
+            assert outcome.facts["parameter"].startswith("p_")
 
 
-@pytest.mark.parametrize(
-    "function", ["reschedule_reservation", "retry_upload", "start_upload", "cancel_reservation"]
-)
-def test_a_reservation_that_is_not_there(db: PgConnection, function: str) -> None:
-    named: dict[str, Any] = (
-        {"day": DAY, "at": "10:00"}
-        if function in ("reschedule_reservation", "retry_upload")
-        else {}
-    )
-    for reservation_id, sqlstate in ((None, "SWARG"), (4711, "SWNFD")):
-        outcome = attempt_call(db, function, p_reservation_id=reservation_id, **named)
-        assert outcome.sqlstate == sqlstate
-    assert outcome.facts == {"reservation_id": 4711}
+def test_a_reservation_that_is_not_there(db: PgConnection) -> None:
+    somewhere = {"day": DAY, "at": "10:00"}
+    functions: dict[str, dict[str, Any]] = {
+        "reschedule_reservation": somewhere,
+        "retry_upload": somewhere,
+        "start_upload": {},
+        "cancel_reservation": {},
+    }
+    for function, named in functions.items():
+        for reservation_id, sqlstate in ((None, "SWARG"), (4711, "SWNFD")):
+            outcome = attempt_call(db, function, p_reservation_id=reservation_id, **named)
+            assert outcome.sqlstate == sqlstate, function
+        assert outcome.facts == {"reservation_id": 4711}
 
 
 def test_a_repeated_key_moves_nothing_twice(db: PgConnection) -> None:

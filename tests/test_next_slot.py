@@ -14,10 +14,10 @@ from support import (
     Connect,
     PgConnection,
     assert_consistent,
+    attempt,
     attempt_call,
     call,
     call_sql,
-    query,
     raises_sqlstate,
     reserve,
     scalar,
@@ -116,26 +116,23 @@ def test_posting_times_of_a_weekday_are_added_to_those_of_every_day(connect: Con
     assert available(db, 1, p_from=DAY + ONE_DAY) == [f"{DAY + ONE_DAY} 09:00"]
 
 
-@pytest.mark.parametrize(
-    ("named", "sqlstate"),
-    [
+def test_posting_times_that_cannot_be(connect: Connect) -> None:
+    db = prepared(connect, limited=False)
+    ten = times("10:00")
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"p_times": None}, "SWARG"),
         ({"p_times": [None]}, "SWARG"),
         ({"p_times": ["24:00"]}, "SWARG"),
         ({"p_times": ["10:00:30"]}, "SWARG"),
-        ({"p_times": ["10:00"], "p_iso_weekday": 0}, "SWARG"),
-        ({"p_times": ["10:00"], "p_iso_weekday": 8}, "SWARG"),
-        ({"p_times": ["10:00"], "channel": None}, "SWARG"),
-        ({"p_times": ["10:00"], "channel": "nobody"}, "SWCHN"),
-    ],
-)
-def test_posting_times_that_cannot_be(
-    connect: Connect, named: dict[str, Any], sqlstate: str
-) -> None:
-    db = prepared(connect, limited=False)
-    sql, parameters = call_sql("set_posting_times", **named)
-    with raises_sqlstate(sqlstate):
-        query(db, sql.replace("p_times => %s", "p_times => %s::time[]"), *parameters)
+        ({"p_times": ten, "p_iso_weekday": 0}, "SWARG"),
+        ({"p_times": ten, "p_iso_weekday": 8}, "SWARG"),
+        ({"p_times": ten, "channel": None}, "SWARG"),
+        ({"p_times": ten, "channel": "nobody"}, "SWCHN"),
+    ]
+    for named, sqlstate in refused:
+        sql, parameters = call_sql("set_posting_times", **named)
+        sql = sql.replace("p_times => %s", "p_times => %s::time[]")
+        assert attempt(db, sql, *parameters).sqlstate == sqlstate, named
     assert scalar(db, "select count(*) from slotwarden.posting_time") == 3
 
 
@@ -179,9 +176,9 @@ def test_nothing_free_within_the_horizon_is_an_error_and_no_guess(connect: Conne
         take(db, p_from=DAY - 20 * ONE_DAY)
 
 
-@pytest.mark.parametrize(
-    ("sqlstate", "named"),
-    [
+def test_mistakes_of_whoever_looks_for_a_slot(connect: Connect) -> None:
+    db = prepared(connect)
+    mistakes: list[tuple[str, dict[str, Any]]] = [
         ("SWARG", {"p_horizon_days": 0}),
         ("SWARG", {"p_horizon_days": 367}),
         ("SWARG", {"p_horizon_days": None}),
@@ -191,23 +188,16 @@ def test_nothing_free_within_the_horizon_is_an_error_and_no_guess(connect: Conne
         ("SWARG", {"kind": None}),
         ("SWCHN", {"channel": "nobody"}),
         ("SWTYP", {"kind": "teaser"}),
-    ],
-)
-def test_mistakes_of_whoever_looks_for_a_slot(
-    connect: Connect, sqlstate: str, named: dict[str, Any]
-) -> None:
-    db = prepared(connect, limited=False)
-    asked = {"kind": "final", **named}
-    for function in ("reserve_next_slot", "available_slots"):
-        assert attempt_call(db, function, **asked).sqlstate == sqlstate
-    assert attempt_call(db, "reserve_next_slot", **asked, video="v", key="k").sqlstate == sqlstate
-
-
-@pytest.mark.parametrize("count", [0, 1001, None, -1])
-def test_numbers_of_slots_that_cannot_be(connect: Connect, count: int | None) -> None:
-    db = prepared(connect, limited=False)
-    with raises_sqlstate("SWARG"):
-        call(db, "available_slots", kind="final", p_count=count)
+    ]
+    for sqlstate, named in mistakes:
+        asked = {"kind": "final", **named}
+        for function in ("reserve_next_slot", "available_slots"):
+            assert attempt_call(db, function, **asked).sqlstate == sqlstate, named
+        with_key = attempt_call(db, "reserve_next_slot", **asked, video="v", key="k")
+        assert with_key.sqlstate == sqlstate, named
+    for count in (0, 1001, None, -1):
+        outcome = attempt_call(db, "available_slots", kind="final", p_count=count)
+        assert outcome.sqlstate == "SWARG", count
 
 
 def test_a_video_is_booked_once(connect: Connect) -> None:

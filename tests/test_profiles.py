@@ -153,26 +153,22 @@ def test_a_limit_that_is_no_part_of_a_profile_is_left_alone(db: PgConnection) ->
     assert rules(db) == POSTING | UNITS | {("final", "gigabytes", 10)}
 
 
-@pytest.mark.parametrize(
-    ("sqlstate", "parameter", "named"),
-    [
-        ("SWARG", "p_profile", {"p_profile": "units-1"}),
-        ("SWARG", "p_profile", {"p_profile": None}),
-        ("SWARG", "p_limit", {"p_limit": ""}),
-        ("SWARG", "p_limit", {"p_limit": "x" * 601}),
-        ("SWARG", "p_limit", {"p_limit": " x"}),
+def test_profiles_that_cannot_be(db: PgConnection) -> None:
+    mistakes: list[tuple[str | None, dict[str, Any]]] = [
+        ("p_profile", {"p_profile": "units-1"}),
+        ("p_profile", {"p_profile": None}),
+        ("p_limit", {"p_limit": ""}),
+        ("p_limit", {"p_limit": "x" * 601}),
+        ("p_limit", {"p_limit": " x"}),
         # It counts the day of the slot, not of the call to YouTube.
-        ("SWARG", "p_limit", {"p_limit": "final"}),
-        ("SWARG", "p_channel", {"channel": None}),
-        ("SWCHN", None, {"channel": "nobody"}),
-    ],
-)
-def test_profiles_that_cannot_be(
-    db: PgConnection, sqlstate: str, parameter: str | None, named: dict[str, Any]
-) -> None:
-    outcome = attempt_call(db, "apply_quota_profile", **{"p_profile": "uploads-100", **named})
-    assert outcome.sqlstate == sqlstate
-    assert outcome.facts.get("parameter") == parameter
+        ("p_limit", {"p_limit": "final"}),
+        ("p_channel", {"channel": None}),
+    ]
+    for parameter, named in mistakes:
+        outcome = attempt_call(db, "apply_quota_profile", **{"p_profile": "uploads-100", **named})
+        assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", parameter), named
+    unknown = attempt_call(db, "apply_quota_profile", p_profile="uploads-100", channel="nobody")
+    assert unknown.sqlstate == "SWCHN"
     assert rules(db) == POSTING | UNITS
 
 
@@ -278,7 +274,7 @@ def test_another_rule_another_maximum_and_nothing_in_the_past(db: PgConnection) 
     assert_consistent(db)
 
 
-@pytest.mark.parametrize("span", [(None, DAY), (DAY, None), (NEXT, DAY)])
-def test_spans_that_cannot_be(db: PgConnection, span: tuple[Any, Any]) -> None:
-    outcome = attempt_call(db, "recalculate_usage", p_from=span[0], p_to=span[1])
-    assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", "p_from")
+def test_spans_that_cannot_be(db: PgConnection) -> None:
+    for first, last in ((None, DAY), (DAY, None), (NEXT, DAY)):
+        outcome = attempt_call(db, "recalculate_usage", p_from=first, p_to=last)
+        assert (outcome.sqlstate, outcome.facts["parameter"]) == ("SWARG", "p_from")

@@ -178,45 +178,38 @@ def test_warnings_of_some_days(db: PgConnection, reader: PgConnection) -> None:
     assert len(warned(reader, p_from=DAY, p_days=2, p_percent=0)) == 6
 
 
-@pytest.mark.parametrize(
-    ("function", "parameter", "named"),
-    [
-        ("daily_status", "p_day", {"p_day": "infinity"}),
-        ("daily_status", "p_day", {"p_day": "0001-01-01"}),
-        ("calendar", "p_days", {"p_days": 0}),
-        ("calendar", "p_days", {"p_days": 3661}),
-        ("calendar", "p_days", {"p_days": None}),
-        ("calendar", "p_from", {"p_from": "infinity"}),
-        ("calendar", "p_from", {"p_from": "9999-12-29"}),
-        ("usage_history", "p_from", {"p_from": DAY, "p_to": TODAY}),
-        ("usage_history", "p_from", {"p_from": "2001-01-01", "p_to": DAY}),
-        ("usage_history", "p_from", {"p_from": "-infinity"}),
-        ("usage_history", "p_to", {"p_from": DAY, "p_to": "infinity"}),
-        ("usage_history", "p_limit", {"p_limit": "nothing"}),
-        ("quota_warnings", "p_days", {"p_days": 0}),
-        ("quota_warnings", "p_days", {"p_days": 367}),
-        ("quota_warnings", "p_days", {"p_days": None}),
-        ("quota_warnings", "p_from", {"p_from": "infinity"}),
-        ("quota_warnings", "p_from", {"p_from": "9999-12-29"}),
-        ("quota_warnings", "p_percent", {"p_percent": -1}),
-        ("quota_warnings", "p_percent", {"p_percent": 101}),
-        ("quota_warnings", "p_percent", {"p_percent": "NaN"}),
-    ],
-)
-def test_questions_that_have_no_answer(
-    reader: PgConnection, function: str, parameter: str, named: dict[str, Any]
-) -> None:
-    outcome = attempt_call(reader, function, **named)
-    assert outcome.sqlstate == "SWARG"
-    assert outcome.facts["parameter"] == parameter
+NO_ANSWER: list[tuple[str, str, dict[str, Any]]] = [
+    ("daily_status", "p_day", {"p_day": "infinity"}),
+    ("daily_status", "p_day", {"p_day": "0001-01-01"}),
+    ("calendar", "p_days", {"p_days": 0}),
+    ("calendar", "p_days", {"p_days": 3661}),
+    ("calendar", "p_days", {"p_days": None}),
+    ("calendar", "p_from", {"p_from": "infinity"}),
+    ("calendar", "p_from", {"p_from": "9999-12-29"}),
+    ("usage_history", "p_from", {"p_from": DAY, "p_to": TODAY}),
+    ("usage_history", "p_from", {"p_from": "2001-01-01", "p_to": DAY}),
+    ("usage_history", "p_from", {"p_from": "-infinity"}),
+    ("usage_history", "p_to", {"p_from": DAY, "p_to": "infinity"}),
+    ("usage_history", "p_limit", {"p_limit": "nothing"}),
+    ("quota_warnings", "p_days", {"p_days": 0}),
+    ("quota_warnings", "p_days", {"p_days": 367}),
+    ("quota_warnings", "p_days", {"p_days": None}),
+    ("quota_warnings", "p_from", {"p_from": "infinity"}),
+    ("quota_warnings", "p_from", {"p_from": "9999-12-29"}),
+    ("quota_warnings", "p_percent", {"p_percent": -1}),
+    ("quota_warnings", "p_percent", {"p_percent": 101}),
+    ("quota_warnings", "p_percent", {"p_percent": "NaN"}),
+]
 
 
-@pytest.mark.parametrize(
-    "function", ["daily_status", "calendar", "usage_history", "quota_warnings"]
-)
-def test_questions_about_a_channel_that_is_not_there(reader: PgConnection, function: str) -> None:
-    assert attempt_call(reader, function, channel="nobody").sqlstate == "SWCHN"
-    assert attempt_call(reader, function, channel=None).sqlstate == "SWARG"
+def test_questions_that_have_no_answer(reader: PgConnection) -> None:
+    for function, parameter, named in NO_ANSWER:
+        outcome = attempt_call(reader, function, **named)
+        assert outcome.sqlstate == "SWARG", (function, named)
+        assert outcome.facts["parameter"] == parameter
+    for function in ("daily_status", "calendar", "usage_history", "quota_warnings"):
+        assert attempt_call(reader, function, channel="nobody").sqlstate == "SWCHN"
+        assert attempt_call(reader, function, channel=None).sqlstate == "SWARG"
 
 
 def test_no_question_creates_a_day(db: PgConnection, reader: PgConnection) -> None:
