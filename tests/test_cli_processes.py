@@ -128,19 +128,20 @@ def test_the_password_is_not_among_the_arguments_of_psql() -> None:
 
 
 def test_the_embedded_server_is_set_up_at_first_use_and_keeps_its_data(
-    embedded_home: Path,
+    embedded_home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    first = run(None, "reserve", DAY, "final", "10:00", "--video", "kept.mp4")
+    first = call(None, "reserve", DAY, "final", "10:00", "--video", "kept.mp4")
     assert first.code == 0
     assert "Installing slotwarden" in first.err
     second = call(None, "calendar", "--from", DAY, "--json")
     assert (second.code, second.err) == (0, "")
     assert [entry["video_path"] for entry in second.json] == ["kept.mp4"]
-    through_psql = run(None, "psql", "-Atc", "select video_path from calendar('2035-03-05', 1)")
-    assert through_psql.out == "kept.mp4\n"
+    through_psql = call(None, "psql", "-Atc", "select video_path from calendar('2035-03-05', 1)")
+    assert through_psql.code == 0
+    assert capfd.readouterr().out == "kept.mp4\n"
     assert (embedded_home / "data").is_dir()
     # An empty variable names no database.
-    assert run("", "db", "current", "--json").json["revision"] is not None
+    assert call("", "db", "current", "--json").json["revision"] is not None
 
 
 def test_two_commands_may_be_the_first(embedded_home: Path) -> None:

@@ -71,7 +71,7 @@ def create_channel(
             share_limits=share or [],
             like=like,
         )
-    settings.output.result(created.to_dict(), _facts(created))
+        settings.output.result(created.to_dict(), _facts(created))
 
 
 @channels.command("set")
@@ -88,7 +88,7 @@ def set_channel(
     settings = settings_of(context)
     with opened_scheduler(settings) as scheduler:
         changed = scheduler.set_channel(channel, time_zone=time_zone, upload_lead=lead)
-    settings.output.result(changed.to_dict(), _facts(changed))
+        settings.output.result(changed.to_dict(), _facts(changed))
 
 
 @channels.command("add-type")
@@ -102,7 +102,7 @@ def add_video_type(
     settings = settings_of(context)
     with opened_scheduler(settings) as scheduler:
         added = scheduler.add_video_type(video_type, channel=channel)
-    settings.output.result(added.to_dict(), _facts(added))
+        settings.output.result(added.to_dict(), _facts(added))
 
 
 @limits.command("set")
@@ -142,7 +142,7 @@ def set_daily_limit(
             time_zone=time_zone,
             warn_percent=warn_percent,
         )
-    settings.output.result(changed.to_dict(), _facts(changed))
+        settings.output.result(changed.to_dict(), _facts(changed))
 
 
 @limits.command("override")
@@ -161,7 +161,7 @@ def override_day(
     settings = settings_of(context)
     with opened_scheduler(settings) as scheduler:
         changed = scheduler.override_day(limit, day, maximum)
-    settings.output.result(changed.to_dict(), _facts(changed))
+        settings.output.result(changed.to_dict(), _facts(changed))
 
 
 @limits.command("charge")
@@ -177,7 +177,7 @@ def set_charge(
     settings = settings_of(context)
     with opened_scheduler(settings) as scheduler:
         rule = scheduler.set_charge(video_type, limit, units, channel=channel)
-    settings.output.result(rule.to_dict(), _facts(rule))
+        settings.output.result(rule.to_dict(), _facts(rule))
 
 
 def _facts(record: Record) -> Table:

@@ -51,7 +51,7 @@ def reserve(
         booked = scheduler.reserve_slot(
             date, video_type, time, video=video, channel=channel, request_key=key
         )
-    settings.output.result(booked.to_dict(), reservation_table(booked))
+        settings.output.result(booked.to_dict(), reservation_table(booked))
 
 
 def cancel(
@@ -72,4 +72,4 @@ def cancel(
     settings = settings_of(context)
     with opened_scheduler(settings) as scheduler:
         cancelled = scheduler.cancel_reservation(reservation_id, expected_version=version)
-    settings.output.result(cancelled.to_dict(), reservation_table(cancelled))
+        settings.output.result(cancelled.to_dict(), reservation_table(cancelled))

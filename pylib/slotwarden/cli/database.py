@@ -58,15 +58,11 @@ def upgrade(
             text = migrations.upgrade_sql(schema=settings.schema, revisions=revision, roles=roles)
         typer.echo(text, nl=False)
         return
-    with (
-        opened_engine(settings, prepare=False) as engine,
-        migration_errors(),
-        settings.output.working("Upgrading ..."),
-    ):
+    with opened_engine(settings, prepare=False) as engine, migration_errors():
         before = migrations.current(engine, schema=settings.schema)
-        migrations.upgrade(engine, schema=settings.schema, revision=revision, roles=roles)
-        after = migrations.current(engine, schema=settings.schema)
-    _tell(settings, before, after)
+        with settings.output.working("Upgrading ..."):
+            migrations.upgrade(engine, schema=settings.schema, revision=revision, roles=roles)
+        _tell(settings, before, migrations.current(engine, schema=settings.schema))
 
 
 # So that the step -1 is not taken for an option.
@@ -94,8 +90,7 @@ def downgrade(
             _ask(settings, before, revision)
         with settings.output.working("Downgrading ..."):
             migrations.downgrade(engine, schema=settings.schema, revision=revision)
-        after = migrations.current(engine, schema=settings.schema)
-    _tell(settings, before, after)
+        _tell(settings, before, migrations.current(engine, schema=settings.schema))
 
 
 @commands.command()

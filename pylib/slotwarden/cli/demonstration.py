@@ -72,7 +72,7 @@ def demo(
                 raise Failure(
                     ExitCode.MISTAKE, str(error), "Drop it yourself if nobody needs it."
                 ) from error
-    output.result(_as_data(result), *_pictures(result))
+        output.result(_as_data(result), *_pictures(result))
     if not result.audit.passed:
         raise typer.Exit(ExitCode.REFUSED)
 

@@ -120,12 +120,13 @@ def import_videos(
         outcome = _with_progress(
             output, videos, lambda on_row: import_rows(engine, videos.rows, plan, on_row)
         )
-    report = ImportReport(str(file), videos, outcome, dry_run=dry_run)
-    if refused is not None:
-        write_refused(refused, report)
-    output.result(report.to_dict(), *report.tables())
-    if dry_run:
-        output.notice("Nothing was changed: this was a dry run.")
+        # Told before the embedded server is stopped, which takes a moment.
+        report = ImportReport(str(file), videos, outcome, dry_run=dry_run)
+        if refused is not None:
+            write_refused(refused, report)
+        output.result(report.to_dict(), *report.tables())
+        if dry_run:
+            output.notice("Nothing was changed: this was a dry run.")
     if report.not_booked:
         raise typer.Exit(ExitCode.REFUSED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -12,7 +13,8 @@ from slotwarden.cli.arguments import as_day
 from slotwarden.cli.connection import opened_scheduler
 from slotwarden.cli.failures import ExitCode
 from slotwarden.cli.output import shown, table
-from slotwarden.cli.settings import settings_of
+from slotwarden.cli.settings import Settings, settings_of
+from slotwarden.models import UsageChange
 
 _REFUSED = "refused"
 
@@ -43,8 +45,17 @@ def recalculate(
     it is and reported as refused (exit code 1).
     """
     settings = settings_of(context)
-    with opened_scheduler(settings) as scheduler, settings.output.working("Recounting ..."):
-        changes = scheduler.recalculate_usage(from_day, to_day, dry_run=dry_run, recharge=recharge)
+    with opened_scheduler(settings) as scheduler:
+        with settings.output.working("Recounting ..."):
+            changes = scheduler.recalculate_usage(
+                from_day, to_day, dry_run=dry_run, recharge=recharge
+            )
+        _tell(settings, changes, dry_run=dry_run)
+    if any(change.action == _REFUSED for change in changes):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _tell(settings: Settings, changes: Sequence[UsageChange], *, dry_run: bool) -> None:
     made = table("reservation", "limit", "day", "action", ">before", ">after", "why")
     for change in changes:
         made.add_row(
@@ -60,5 +71,3 @@ def recalculate(
     settings.output.result([change.to_dict() for change in changes], made if changes else nothing)
     if dry_run and changes:
         settings.output.notice("Nothing was changed: this was a dry run.")
-    if any(change.action == _REFUSED for change in changes):
-        raise typer.Exit(ExitCode.REFUSED)
