@@ -11,6 +11,8 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+# Which one it is, is found when the call is made: that of the moment.
+SHARED_KEY = "shared"
 DEFAULT = "default"
 SECOND = "second"
 # Large, so that there are many different maximums near what is used.
@@ -35,7 +37,8 @@ SHAPES: Mapping[str, Shape] = {
         Shape("1 day", 1, 180, 90, 0.1),
         Shape("4 days", 4, 60, 30, 0.1),
         Shape("28 days", 28, 16, 6, 0.1),
-        Shape("shared keys", 4, 60, 30, 0.7),
+        # Few units a day, so that a key's first call may take the last of them.
+        Shape("shared keys", 4, 60, 8, 0.7),
     )
 }
 
@@ -191,8 +194,7 @@ class Planner:
         key = None
         if function in _KEYED:
             if draw.random() < self._shape.shared_keys:
-                # Clients move on together, so they meet on the same few keys.
-                key = f"shared-{number // 3}-{draw.randrange(max(1, self._clients // 6))}"
+                key = SHARED_KEY
             elif draw.random() < 0.3:
                 key = f"client-{client}-{number}"
         cut = function in _CUT and draw.random() < 0.012

@@ -18,7 +18,7 @@ import psycopg2.extras
 from .calls import OF_RESULT, OTHER_ROWS, Registry, arguments_of, batch_of, statement_of
 from .history import Op, State, World
 from .model import instant_of
-from .plan import Step
+from .plan import SHARED_KEY, Step
 
 _SHARE_OF_KEY_CLASHES = 0.02
 _CUT = "slotwarden-cut"
@@ -94,9 +94,10 @@ class Client:
         if asked is None:
             return None
         op = self._op(step.function, asked, step.key)
-        shared = step.key is not None and step.key.startswith("shared")
-        if step.key is not None and shared and step.pick > _SHARE_OF_KEY_CLASHES:
-            op.function, op.arguments = self._registry.shared(step.key, step.function, asked)
+        if step.key == SHARED_KEY:
+            op.key = self._registry.shared_key()
+            if step.pick > _SHARE_OF_KEY_CLASHES:
+                op.function, op.arguments = self._registry.shared(op.key, step.function, asked)
         op.isolation = step.isolation
         return op
 
