@@ -1,3 +1,27 @@
+-- Before the row is written: afterwards its own zone would be one in use.
+create function require_channel_zone()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+begin
+  perform require_zone(new.time_zone);
+  return new;
+end;
+$$;
+
+comment on function require_channel_zone() is
+  'Trigger: refuses (SWARG) a channel in an unknown zone.';
+
+create trigger channel_require_zone
+before insert or update of time_zone on channel
+for each row
+execute function require_channel_zone();
+
+comment on trigger channel_require_zone on channel is
+  'A channel is in a zone that exists.';
+
 create function check_channel_zone()
 returns trigger
 language plpgsql
@@ -7,10 +31,9 @@ as $$
 declare
   v_limit_id text;
 begin
-  if tg_op = 'UPDATE' and new.time_zone = old.time_zone then
+  if new.time_zone = old.time_zone then
     return null;
   end if;
-  perform require_zone(new.time_zone);
   for v_limit_id in
     select distinct r.limit_id
     from charge_rule as r
@@ -24,12 +47,12 @@ end;
 $$;
 
 comment on function check_channel_zone() is
-  'Trigger: refuses (SWARG) an unknown zone, or one that a shared limit cannot follow.';
+  'Trigger: refuses (SWARG) a zone that a shared limit cannot follow.';
 
 create trigger channel_check_zone
-after insert or update of time_zone on channel
+after update of time_zone on channel
 for each row
 execute function check_channel_zone();
 
 comment on trigger channel_check_zone on channel is
-  'A channel is in a zone that exists, and that its shared limits can follow.';
+  'A channel is in a zone that its shared limits can follow.';

@@ -30,6 +30,32 @@ $$;
 comment on function check_shared_zone(text) is
   'Refuses (SWARG) a limit without a zone that channels of several zones charge; locks the limit.';
 
+-- Before the row is written: afterwards its own zone would be one in use.
+create function require_daily_limit_zone()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+begin
+  if new.time_zone is not null then
+    perform require_zone(new.time_zone);
+  end if;
+  return new;
+end;
+$$;
+
+comment on function require_daily_limit_zone() is
+  'Trigger: refuses (SWARG) a limit in an unknown zone.';
+
+create trigger daily_limit_require_zone
+before insert or update of time_zone on daily_limit
+for each row
+execute function require_daily_limit_zone();
+
+comment on trigger daily_limit_require_zone on daily_limit is
+  'A limit counts in a zone that exists.';
+
 create function check_daily_limit_zone()
 returns trigger
 language plpgsql
@@ -37,10 +63,7 @@ security definer
 set search_path from current
 as $$
 begin
-  if tg_op = 'INSERT' or new.time_zone is distinct from old.time_zone then
-    if new.time_zone is not null then
-      perform require_zone(new.time_zone);
-    end if;
+  if new.time_zone is distinct from old.time_zone then
     perform check_shared_zone(new.limit_id);
   end if;
   return null;
@@ -48,15 +71,15 @@ end;
 $$;
 
 comment on function check_daily_limit_zone() is
-  'Trigger: refuses (SWARG) an unknown zone, or none where channels of several zones charge.';
+  'Trigger: refuses (SWARG) a limit without a zone where channels of several zones charge it.';
 
 create trigger daily_limit_check_zone
-after insert or update of time_zone on daily_limit
+after update of time_zone on daily_limit
 for each row
 execute function check_daily_limit_zone();
 
 comment on trigger daily_limit_check_zone on daily_limit is
-  'A limit has one day, in a zone that exists.';
+  'A limit has one day.';
 
 -- A new maximum reaches the days that exist already, from today on; what is
 -- past stays as it was. A transaction with an old snapshot would miss days

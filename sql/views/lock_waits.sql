@@ -10,7 +10,7 @@ with waiting as (
     and l.database = (select b.oid from pg_database as b where b.datname = current_database())
     and l.relation = 'limit_day'::regclass
   union all
-  select l.pid, null, null
+  select l.pid, null::integer as page, null::smallint as tuple
   from pg_locks as l
   where l.locktype = 'transactionid'
     and not l.granted

@@ -933,6 +933,8 @@ comment on function clock_gap_refusal(timestamp, text) is
 
 -- PostgreSQL accepts more as a zone than there are zones: 'FOO+3' is a POSIX
 -- rule without daylight saving time. Only names of the zone database will do.
+-- To list those takes tens of milliseconds, so a zone that is in use already is
+-- taken as one.
 create function require_zone(p_zone text)
 returns void
 language plpgsql
@@ -940,6 +942,11 @@ stable
 set search_path from current
 as $$
 begin
+  if exists (select from channel as c where c.time_zone = p_zone)
+    or exists (select from daily_limit as l where l.time_zone = p_zone)
+  then
+    return;
+  end if;
   if not exists (select from pg_timezone_names as z where z.name = p_zone) then
     raise exception 'unknown time zone %', quote_literal(p_zone)
       using errcode = 'SWARG',
@@ -2782,6 +2789,32 @@ $$;
 comment on function check_shared_zone(text) is
   'Refuses (SWARG) a limit without a zone that channels of several zones charge; locks the limit.';
 
+-- Before the row is written: afterwards its own zone would be one in use.
+create function require_daily_limit_zone()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+begin
+  if new.time_zone is not null then
+    perform require_zone(new.time_zone);
+  end if;
+  return new;
+end;
+$$;
+
+comment on function require_daily_limit_zone() is
+  'Trigger: refuses (SWARG) a limit in an unknown zone.';
+
+create trigger daily_limit_require_zone
+before insert or update of time_zone on daily_limit
+for each row
+execute function require_daily_limit_zone();
+
+comment on trigger daily_limit_require_zone on daily_limit is
+  'A limit counts in a zone that exists.';
+
 create function check_daily_limit_zone()
 returns trigger
 language plpgsql
@@ -2789,10 +2822,7 @@ security definer
 set search_path from current
 as $$
 begin
-  if tg_op = 'INSERT' or new.time_zone is distinct from old.time_zone then
-    if new.time_zone is not null then
-      perform require_zone(new.time_zone);
-    end if;
+  if new.time_zone is distinct from old.time_zone then
     perform check_shared_zone(new.limit_id);
   end if;
   return null;
@@ -2800,15 +2830,15 @@ end;
 $$;
 
 comment on function check_daily_limit_zone() is
-  'Trigger: refuses (SWARG) an unknown zone, or none where channels of several zones charge.';
+  'Trigger: refuses (SWARG) a limit without a zone where channels of several zones charge it.';
 
 create trigger daily_limit_check_zone
-after insert or update of time_zone on daily_limit
+after update of time_zone on daily_limit
 for each row
 execute function check_daily_limit_zone();
 
 comment on trigger daily_limit_check_zone on daily_limit is
-  'A limit has one day, in a zone that exists.';
+  'A limit has one day.';
 
 -- A new maximum reaches the days that exist already, from today on; what is
 -- past stays as it was. A transaction with an old snapshot would miss days
@@ -2849,6 +2879,30 @@ execute function apply_maximum();
 comment on trigger daily_limit_apply_maximum on daily_limit is
   'Days that are not overridden follow their limit.';
 
+-- Before the row is written: afterwards its own zone would be one in use.
+create function require_channel_zone()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+begin
+  perform require_zone(new.time_zone);
+  return new;
+end;
+$$;
+
+comment on function require_channel_zone() is
+  'Trigger: refuses (SWARG) a channel in an unknown zone.';
+
+create trigger channel_require_zone
+before insert or update of time_zone on channel
+for each row
+execute function require_channel_zone();
+
+comment on trigger channel_require_zone on channel is
+  'A channel is in a zone that exists.';
+
 create function check_channel_zone()
 returns trigger
 language plpgsql
@@ -2858,10 +2912,9 @@ as $$
 declare
   v_limit_id text;
 begin
-  if tg_op = 'UPDATE' and new.time_zone = old.time_zone then
+  if new.time_zone = old.time_zone then
     return null;
   end if;
-  perform require_zone(new.time_zone);
   for v_limit_id in
     select distinct r.limit_id
     from charge_rule as r
@@ -2875,15 +2928,15 @@ end;
 $$;
 
 comment on function check_channel_zone() is
-  'Trigger: refuses (SWARG) an unknown zone, or one that a shared limit cannot follow.';
+  'Trigger: refuses (SWARG) a zone that a shared limit cannot follow.';
 
 create trigger channel_check_zone
-after insert or update of time_zone on channel
+after update of time_zone on channel
 for each row
 execute function check_channel_zone();
 
 comment on trigger channel_check_zone on channel is
-  'A channel is in a zone that exists, and that its shared limits can follow.';
+  'A channel is in a zone that its shared limits can follow.';
 
 -- The channel is locked before the limit, as when a channel changes its zone.
 create function check_charge_rule()
