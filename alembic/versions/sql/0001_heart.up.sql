@@ -2330,6 +2330,8 @@ returns trigger
 language plpgsql
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_channel channel;
@@ -2375,6 +2377,8 @@ returns trigger
 language plpgsql
 security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_channel channel;
