@@ -28,7 +28,11 @@ as $$
 declare
   v_deadline timestamptz := lock_deadline();
   v_day date := coalesce(p_day, limit_today(p_limit));
-  v_charges charge[] := array[row(p_limit, 'publish', v_day, p_units)::charge];
+  v_charges charge[] := array(
+    select row(l.limit_id, l.counted_at, v_day, p_units)::charge
+    from daily_limit as l
+    where l.limit_id = p_limit
+  );
   v_usage external_usage;
 begin
   perform raise_refusal(limit_name_refusal(p_limit));
