@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
 
-from life import DAY, NEXT, ONE_DAY, on, prepared
+from life import DAY, NEXT, ONE_DAY, fail, on, prepared, refusal, run_clock, start
 from support import (
     APP,
     READER,
@@ -181,6 +182,40 @@ def test_a_day_that_others_hold_is_waited_for_no_longer_than_the_budget(
     bound_wait(db, "50ms", "lock_day")
     assert attempt_call(db, "lock_day", p_day=DAY).sqlstate == "55P03"
     holder.rollback()
+
+
+def test_every_call_gives_up_when_its_budget_is_spent(connect: Connect, db: PgConnection) -> None:
+    scheduled, started, failed = (
+        reserve(db, DAY, "short", at) for at in ("10:00", "11:00", "12:00")
+    )
+    started, failed = start(db, started), fail(db, start(db, failed))
+    run_clock(db, f"{NEXT} 12:00Z")
+    later = NEXT + ONE_DAY
+    on_scheduled = {"p_reservation_id": scheduled.reservation_id}
+    on_failed = {"p_reservation_id": failed.reservation_id}
+    on_started = {"p_reservation_id": started.reservation_id, "p_token": started.lease_token}
+    somewhere = {"day": later, "at": "10:00"}
+    batch = [{"date": str(later), "time": "10:00", "type": "final"}]
+    calls: dict[str, dict[str, Any]] = {
+        "reserve_next_slot": {"kind": "final", "p_from": later},
+        "reserve_slots": {"p_requests": json.dumps(batch)},
+        "reschedule_reservation": {**on_scheduled, **somewhere},
+        "retry_upload": {**on_failed, **somewhere},
+        "start_upload": on_scheduled,
+        "claim_due_uploads": {},
+        "complete_upload": on_started,
+        "fail_upload": on_started,
+        "record_usage": {"p_limit": "final", "p_units": 1, "p_day": later},
+        "lock_day": {"p_day": later},
+    }
+    holder = session(connect, autocommit=False)
+    for table in ("daily_limit", "limit_day", "reservation"):
+        query(holder, f"select from slotwarden.{table} for update")
+    bound_wait(db, "30ms", *calls)
+    for function, named in calls.items():
+        assert refusal(db, function, **named).sqlstate == "55P03", function
+    holder.rollback()
+    assert_consistent(db)
 
 
 def test_days_that_cannot_be_held(db: PgConnection) -> None:
