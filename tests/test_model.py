@@ -20,7 +20,7 @@ from model import Refused, day_of
 from support import Connect, query, session, set_clock
 
 USUAL = settings(
-    max_examples=60,
+    max_examples=50,
     stateful_step_count=50,
     report_multiple_bugs=False,
     deadline=None,
