@@ -4017,6 +4017,10 @@ begin
   perform raise_refusal(day_refusal('p_day', p_day));
   perform raise_refusal(max_units_refusal(p_max));
 
+  -- A day that follows its limit again reads the limit's row, which comes first
+  -- in the order of locks.
+  perform bound_lock_wait(v_deadline);
+  perform from daily_limit as l where l.limit_id = p_limit for share;
   perform lock_days(array[row(p_limit, null, p_day, 0)::charge], v_deadline);
   update limit_day as d
   set
