@@ -107,6 +107,8 @@ create table if not exists alembic_version (
 \ir functions/internal/replay.sql
 \ir functions/internal/book.sql
 \ir functions/internal/book_local.sql
+\ir functions/internal/times_of_day.sql
+\ir functions/internal/posting_charges.sql
 \ir functions/internal/free_slots.sql
 \ir functions/internal/next_step.sql
 \ir functions/internal/own_limit_name.sql
@@ -213,5 +215,5 @@ create table if not exists alembic_version (
 \ir roles.sql
 
 insert into alembic_version (version_num)
-values ('0003');
+values ('0004');
 commit;

@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -118,13 +119,13 @@ def server(request: pytest.FixtureRequest) -> ServerAddress:
 @pytest.fixture(scope="session")
 def template(server: ServerAddress) -> str:
     """The database that each test's own is a copy of; made by whoever needs it first."""
-    with psycopg2.connect(server.url("postgres")) as lock:
+    # Closed also when it fails, or the other worker would wait for ever.
+    with closing(psycopg2.connect(server.url("postgres"))) as lock:
         cursor = lock.cursor()
         cursor.execute("select pg_advisory_lock(%s)", [_TEMPLATE_LOCK])
         cursor.execute("select from pg_database where datname = %s", [_TEMPLATE])
         if cursor.rowcount == 0:
             _make_template(server)
-    lock.close()
     return _TEMPLATE
 
 

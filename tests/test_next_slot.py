@@ -17,6 +17,7 @@ from support import (
     attempt,
     attempt_call,
     call,
+    coming_day,
     call_sql,
     raises_sqlstate,
     reserve,
@@ -291,3 +292,10 @@ def test_looking_writes_nothing_and_needs_no_more_than_reading(connect: Connect)
     )
     assert available(reader, 3) == slots_of(1)[:3]
     assert snapshot(db) == before
+
+
+def test_the_last_day_of_a_span_ahead_is_looked_at(connect: Connect) -> None:
+    db = session(connect)
+    day = coming_day(db)
+    found = call(db, "available_slots", p_type="final", p_from=day, p_horizon_days=1, p_count=100)
+    assert {row.day for row in found} == {day}

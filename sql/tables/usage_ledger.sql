@@ -16,10 +16,7 @@ create table usage_ledger (
   constraint usage_ledger_version_valid check (version >= 1),
   constraint usage_ledger_used_units_valid check (used_units >= 0),
   constraint usage_ledger_within_maximum
-    check (units <= 0 or used_units <= max_units),
-  constraint usage_ledger_reason_valid
-    check (reason in ('reserve', 'reschedule', 'cancel', 'start', 'claim',
-      'fail', 'retry', 'maximum', 'recalculate', 'delete', 'external'))
+    check (units <= 0 or used_units <= max_units)
 );
 
 create index usage_ledger_reservation_idx
@@ -41,7 +38,7 @@ comment on column usage_ledger.units is
 comment on column usage_ledger.used_units is 'Balance after the change.';
 comment on column usage_ledger.max_units is
   'Maximum in force at the change.';
-comment on column usage_ledger.reason is 'What changed the usage.';
+comment on column usage_ledger.reason is 'What changed the usage: reserve, reschedule, cancel, start, claim, fail, retry, delete, maximum, recalculate or external.';
 comment on column usage_ledger.at is
   'When, by the server''s clock, read with the day''s lock held.';
 comment on column usage_ledger.by is 'Role that made the change.';
@@ -53,7 +50,5 @@ comment on constraint usage_ledger_used_units_valid on usage_ledger is
   'Nothing can be given back that was not taken.';
 comment on constraint usage_ledger_within_maximum on usage_ledger is
   'The invariant: used never grows past the maximum.';
-comment on constraint usage_ledger_reason_valid on usage_ledger is
-  'The changes that a reservation or a maximum can go through.';
 comment on index usage_ledger_reservation_idx is
   'Finds what a reservation holds.';

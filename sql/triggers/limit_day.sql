@@ -10,6 +10,9 @@ as $$
 declare
   v_max_units integer;
 begin
+  if new.overridden then
+    return new;
+  end if;
   select l.max_units into v_max_units
   from daily_limit as l
   where l.limit_id = new.limit_id
@@ -29,7 +32,6 @@ comment on function follow_daily_limit() is
 create trigger limit_day_follow
 before insert or update of max_units, overridden on limit_day
 for each row
-when (not new.overridden)
 execute function follow_daily_limit();
 
 comment on trigger limit_day_follow on limit_day is
@@ -43,6 +45,9 @@ security definer
 set search_path from current
 as $$
 begin
+  if tg_op = 'INSERT' and not new.overridden then
+    return null;
+  end if;
   if tg_op = 'UPDATE' and (old.limit_id, old.day) is distinct from (new.limit_id, new.day) then
     raise exception 'a day of a limit cannot become another day'
       using errcode = 'SWSTA',
@@ -65,7 +70,6 @@ comment on function record_maximum() is
 create trigger limit_day_record_override
 after insert on limit_day
 for each row
-when (new.overridden)
 execute function record_maximum();
 
 comment on trigger limit_day_record_override on limit_day is

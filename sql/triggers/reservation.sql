@@ -1,6 +1,10 @@
 -- A booking is an insert, a release is a change of status, a move is both.
 -- These triggers are the only place that charges, so the rules hold whoever
 -- writes.
+--
+-- Triggers that fire at every booking ask their question in the function and
+-- have no "when": PostgreSQL parses a trigger's condition anew in each
+-- statement, which costs more than the call.
 
 -- Fills what a direct insert leaves out; the functions give all of it.
 create function complete_reservation()
@@ -14,6 +18,11 @@ as $$
 declare
   v_channel channel;
 begin
+  if new.time_zone is not null and new.local_date is not null
+    and new.upload_time is not null and new.held_units is not null
+  then
+    return new;
+  end if;
   select c.* into v_channel from channel as c where c.channel_id = new.channel_id;
   if not found then
     raise exception 'unknown channel %', quote_nullable(new.channel_id)
@@ -40,10 +49,6 @@ comment on function complete_reservation() is
 create trigger reservation_complete
 before insert on reservation
 for each row
-when (
-  new.time_zone is null or new.local_date is null
-  or new.upload_time is null or new.held_units is null
-)
 execute function complete_reservation();
 
 comment on trigger reservation_complete on reservation is

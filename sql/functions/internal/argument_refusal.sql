@@ -20,19 +20,19 @@ begin
   elsif p_request_key = '' or octet_length(p_request_key) > 200 then
     return invalid_argument('p_request_key', 'a request key has 1 to 200 bytes, or is null');
   end if;
+  -- A type belongs to a channel that exists.
+  perform from video_type as t where t.channel_id = p_channel and t.video_type = p_type;
+  if found then
+    return null;
+  end if;
   if not exists (select from channel as c where c.channel_id = p_channel) then
     return unknown_channel(p_channel);
   end if;
-  if not exists (
-    select from video_type as t where t.channel_id = p_channel and t.video_type = p_type
-  ) then
-    return row(
-      'SWTYP',
-      format('channel %L has no video type %L', p_channel, left(p_type, 200)),
-      jsonb_build_object('channel', p_channel, 'type', left(p_type, 200))
-    )::refusal;
-  end if;
-  return null;
+  return row(
+    'SWTYP',
+    format('channel %L has no video type %L', p_channel, left(p_type, 200)),
+    jsonb_build_object('channel', p_channel, 'type', left(p_type, 200))
+  )::refusal;
 end;
 $$;
 

@@ -90,7 +90,10 @@ begin
       delete from request where request_key = p_request_key;
     end if;
 
-    v_booking.refusal := slot_refusal(p_channel, p_publish_time, p_video, v_charges);
+    v_booking.refusal := coalesce(
+      slot_refusal(p_channel, p_publish_time, p_video),
+      case v_obstacle.code when 'SWLIM' then v_obstacle end
+    );
     if (v_booking.refusal).code is not null then
       v_replayed := replay(p_request_key, p_function, p_arguments);
       return case when is_settled(v_replayed) then v_replayed else v_booking end;

@@ -9,12 +9,12 @@ volatile
 set search_path from current
 as $$
 declare
-  v_left_ms numeric;
+  v_left_ms float8;
 begin
   if p_deadline is null or p_deadline = 'infinity' then
     return;
   end if;
-  v_left_ms := extract(epoch from p_deadline - clock_timestamp()) * 1000;
+  v_left_ms := date_part('epoch', p_deadline - clock_timestamp()) * 1000;
   if v_left_ms < 1 then
     raise exception 'canceling statement due to lock timeout'
       using errcode = 'lock_not_available',

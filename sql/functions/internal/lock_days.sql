@@ -30,10 +30,9 @@ begin
       or (v_previous.day, v_previous.limit_id) <= (v_charge.day, v_charge.limit_id),
       'charges are locked in the order of day and limit';
     v_previous := v_charge;
-    if exists (
-      select from limit_day as d
-      where d.limit_id = v_charge.limit_id and d.day = v_charge.day
-    ) then
+    perform from limit_day as d
+    where d.limit_id = v_charge.limit_id and d.day = v_charge.day;
+    if found then
       v_existing := v_existing || v_charge;
     else
       v_missing := v_missing || v_charge;

@@ -70,13 +70,12 @@ begin
       case
         when v_seen.upload_status = 'scheduled'
           and v_seen.scheduled_publish_time = v_publish_time then null::refusal
-        else slot_refusal(
-          v_channel, v_publish_time, v_seen.video_path,
-          net_charges(v_charges, array(
+        else coalesce(
+          slot_refusal(v_channel, v_publish_time, v_seen.video_path, p_reservation_id),
+          limit_refusal(net_charges(v_charges, array(
             select h from charges_held(p_reservation_id, v_seen.attempt) as h
             where v_seen.upload_status = 'scheduled'
-          )),
-          p_reservation_id
+          )))
         )
       end
     );
@@ -115,7 +114,7 @@ begin
     when unique_violation then
       delete from request where request_key = p_request_key;
       v_booking.refusal := slot_refusal(
-        v_channel, v_publish_time, v_seen.video_path, '{}', p_reservation_id
+        v_channel, v_publish_time, v_seen.video_path, p_reservation_id
       );
       if (v_booking.refusal).code is null then
         -- Gone again, or hidden from this transaction's snapshot.

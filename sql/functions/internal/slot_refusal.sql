@@ -1,10 +1,9 @@
--- Everything that can speak against a slot at this moment, in the order in
--- which it is told.
+-- What can speak against a slot at this moment, but for the limits, in the
+-- order in which it is told; limit_refusal comes after it.
 create function slot_refusal(
   p_channel channel,
   p_publish_time timestamptz,
   p_video text,
-  p_charges charge[],
   p_moving bigint default null
 )
 returns refusal
@@ -64,9 +63,9 @@ begin
     )::refusal;
   end if;
 
-  return limit_refusal(p_charges);
+  return null;
 end;
 $$;
 
-comment on function slot_refusal(channel, timestamptz, text, charge[], bigint) is
-  'The first of SWPST, SWBLK, SWDUP, SWTKN, SWLIM that speaks against a slot; else null. p_moving: a reservation that is about to leave its own slot.';
+comment on function slot_refusal(channel, timestamptz, text, bigint) is
+  'The first of SWPST, SWBLK, SWDUP, SWTKN that speaks against a slot; else null. p_moving: a reservation that is about to leave its own slot.';

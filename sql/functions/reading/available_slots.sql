@@ -31,6 +31,7 @@ declare
   v_hint text := next_step(v_refusal.code, p_channel, p_type, null);
   v_channel channel;
   v_first_day date;
+  v_after timestamptz;
 begin
   perform raise_refusal(v_refusal, v_hint);
   perform raise_refusal(horizon_refusal(p_from, p_horizon_days));
@@ -39,6 +40,9 @@ begin
   end if;
   select c.* into v_channel from channel as c where c.channel_id = p_channel;
   v_first_day := coalesce(p_from, (clock_now() at time zone v_channel.time_zone)::date);
+  v_after := greatest(
+    day_start(v_first_day, v_channel.time_zone) - interval '1 minute', clock_now()
+  );
   return query
   select
     (free.slot at time zone v_channel.time_zone)::date,
@@ -46,11 +50,8 @@ begin
     free.slot,
     v_channel.time_zone
   from free_slots(
-    v_channel, p_type,
-    greatest(day_start(v_first_day, v_channel.time_zone) - interval '1 minute', clock_now()),
-    v_first_day + p_horizon_days - greatest(
-      v_first_day, (clock_now() at time zone v_channel.time_zone)::date
-    ),
+    v_channel, p_type, v_after,
+    v_first_day + p_horizon_days - (v_after at time zone v_channel.time_zone)::date,
     p_count
   ) as free (slot);
 end;

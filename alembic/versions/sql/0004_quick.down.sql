@@ -1,0 +1,976 @@
+-- Puts the definitions back that revision 0003 left.
+
+create or replace trigger reservation_complete
+before insert on reservation
+for each row
+when (
+  new.time_zone is null or new.local_date is null
+  or new.upload_time is null or new.held_units is null
+)
+execute function complete_reservation();
+
+create or replace trigger limit_day_follow
+before insert or update of max_units, overridden on limit_day
+for each row
+when (not new.overridden)
+execute function follow_daily_limit();
+
+create or replace trigger limit_day_record_override
+after insert on limit_day
+for each row
+when (new.overridden)
+execute function record_maximum();
+
+create or replace trigger usage_ledger_insert_by_triggers
+before insert on usage_ledger
+for each statement
+when (pg_trigger_depth() = 0)
+execute function refuse_write();
+
+alter table usage_ledger
+  add constraint usage_ledger_reason_valid
+    check (reason in ('reserve', 'reschedule', 'cancel', 'start', 'claim',
+      'fail', 'retry', 'maximum', 'recalculate', 'delete', 'external'));
+
+comment on constraint usage_ledger_reason_valid on usage_ledger is
+  'The changes that a reservation or a maximum can go through.';
+comment on column usage_ledger.reason is 'What changed the usage.';
+
+alter table reservation
+  drop constraint reservation_upload_status_valid,
+  add constraint reservation_upload_status_valid
+    check (upload_status in
+      ('scheduled', 'uploading', 'completed', 'failed', 'cancelled')),
+  drop constraint reservation_whole_minute,
+  add constraint reservation_whole_minute
+    check (mod(extract(epoch from scheduled_publish_time), 60) = 0);
+
+comment on constraint reservation_upload_status_valid on reservation is
+  'The states of the life of a reservation.';
+comment on constraint reservation_whole_minute on reservation is
+  'Slots are whole minutes, so that equal slots are equal values.';
+
+-- Would these charges pass a maximum? Reads the balances as committed, or, in
+-- a statement after lock_days, as they stand under the lock.
+create or replace function limit_refusal(p_charges charge[])
+returns refusal
+language plpgsql
+stable
+set search_path from current
+as $$
+declare
+  v_reached record;
+begin
+  select
+    c.limit_id, c.counted_at, c.day, c.units,
+    usage.used_units, usage.max_units, usage.version
+  into v_reached
+  from unnest(p_charges) as c
+  cross join lateral usage_of(c.limit_id, c.day) as usage
+  where c.units > 0
+    and usage.used_units + c.units > usage.max_units
+    -- What is given back on the same day makes room, too.
+    and usage.used_units + c.units + (
+      select coalesce(sum(g.units), 0)
+      from unnest(p_charges) as g
+      where g.limit_id = c.limit_id and g.day = c.day and g.units < 0
+    ) > usage.max_units
+  order by c.counted_at, c.day, c.limit_id
+  limit 1;
+  if not found then
+    return null;
+  end if;
+  return row(
+    'SWLIM',
+    format(
+      'daily limit %L is reached on %s: %s of %s units used, %s more needed',
+      v_reached.limit_id, to_char(v_reached.day, 'YYYY-MM-DD'),
+      v_reached.used_units, v_reached.max_units, v_reached.units
+    ),
+    jsonb_build_object(
+      'limit', v_reached.limit_id,
+      'counted_at', v_reached.counted_at,
+      'day', to_char(v_reached.day, 'YYYY-MM-DD'),
+      'used', v_reached.used_units,
+      'max', v_reached.max_units,
+      'units', v_reached.units,
+      'version', v_reached.version
+    )
+  )::refusal;
+end;
+$$;
+
+
+drop function slot_refusal(channel, timestamptz, text, bigint);
+
+-- Everything that can speak against a slot at this moment, in the order in
+-- which it is told.
+create function slot_refusal(
+  p_channel channel,
+  p_publish_time timestamptz,
+  p_video text,
+  p_charges charge[],
+  p_moving bigint default null
+)
+returns refusal
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_refusal refusal := coalesce(
+    past_refusal(p_publish_time, p_channel.time_zone),
+    blackout_refusal(p_channel.channel_id, p_publish_time)
+  );
+  v_holder reservation;
+begin
+  if v_refusal.code is not null then
+    return v_refusal;
+  end if;
+
+  if p_video is not null then
+    select r.* into v_holder
+    from reservation as r
+    where r.channel_id = p_channel.channel_id
+      and r.video_path = p_video
+      and r.upload_status in ('scheduled', 'uploading', 'completed')
+      and r.reservation_id is distinct from p_moving;
+    if found then
+      return row(
+        'SWDUP',
+        format('video %L is booked already, for %s',
+          p_video, local_text(v_holder.scheduled_publish_time, p_channel.time_zone)),
+        jsonb_build_object(
+          'channel', p_channel.channel_id,
+          'video', p_video,
+          'reservation_id', v_holder.reservation_id,
+          'publish_time', utc_text(v_holder.scheduled_publish_time)
+        )
+      )::refusal;
+    end if;
+  end if;
+
+  select r.* into v_holder
+  from reservation as r
+  where r.channel_id = p_channel.channel_id
+    and r.scheduled_publish_time = p_publish_time
+    and r.upload_status in ('scheduled', 'uploading', 'completed')
+    and r.reservation_id is distinct from p_moving;
+  if found then
+    return row(
+      'SWTKN',
+      format('slot %s of channel %L is taken',
+        local_text(p_publish_time, p_channel.time_zone), p_channel.channel_id),
+      jsonb_build_object(
+        'channel', p_channel.channel_id,
+        'publish_time', utc_text(p_publish_time),
+        'reservation_id', v_holder.reservation_id
+      )
+    )::refusal;
+  end if;
+
+  return limit_refusal(p_charges);
+end;
+$$;
+
+
+comment on function slot_refusal(channel, timestamptz, text, charge[], bigint) is
+  'The first of SWPST, SWBLK, SWDUP, SWTKN, SWLIM that speaks against a slot; else null. p_moving: a reservation that is about to leave its own slot.';
+
+-- Mistakes in what every booking function is given: SWARG, then SWCHN, SWTYP.
+create or replace function argument_refusal(
+  p_channel text,
+  p_type text,
+  p_video text,
+  p_request_key text
+)
+returns refusal
+language plpgsql
+stable
+set search_path from current
+as $$
+begin
+  if p_channel is null then
+    return invalid_argument('p_channel', 'a channel is needed');
+  elsif p_type is null then
+    return invalid_argument('p_type', 'a video type is needed');
+  elsif p_video = '' or octet_length(p_video) > 2000 then
+    return invalid_argument('p_video', 'a video is named by 1 to 2,000 bytes, or by null');
+  elsif p_request_key = '' or octet_length(p_request_key) > 200 then
+    return invalid_argument('p_request_key', 'a request key has 1 to 200 bytes, or is null');
+  end if;
+  if not exists (select from channel as c where c.channel_id = p_channel) then
+    return unknown_channel(p_channel);
+  end if;
+  if not exists (
+    select from video_type as t where t.channel_id = p_channel and t.video_type = p_type
+  ) then
+    return row(
+      'SWTYP',
+      format('channel %L has no video type %L', p_channel, left(p_type, 200)),
+      jsonb_build_object('channel', p_channel, 'type', left(p_type, 200))
+    )::refusal;
+  end if;
+  return null;
+end;
+$$;
+
+
+-- lock_timeout bounds one wait; a call has several. Before each, what is left
+-- of the budget becomes the timeout; the SET clause of the calling function
+-- puts the session's own back. A null deadline (a direct write) leaves the
+-- session's setting alone.
+create or replace function bound_lock_wait(p_deadline timestamptz, p_waits integer default 1)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_left_ms numeric;
+begin
+  if p_deadline is null or p_deadline = 'infinity' then
+    return;
+  end if;
+  v_left_ms := extract(epoch from p_deadline - clock_timestamp()) * 1000;
+  if v_left_ms < 1 then
+    raise exception 'canceling statement due to lock timeout'
+      using errcode = 'lock_not_available',
+        hint = 'Another transaction holds the lock of the day; try again.';
+  end if;
+  perform set_config('lock_timeout', greatest(floor(v_left_ms / p_waits), 1)::text, true);
+end;
+$$;
+
+
+-- The one place that locks days. Order of locks, everywhere in slotwarden:
+--
+--   0. the channel's row: reserve_next_slot, and what sets a channel's ways;
+--      then daily_limit rows, by limit_id: what sets limits and rules
+--   1. missing limit_day rows, created by (day, limit_id); their trigger takes
+--      the daily_limit row for share, so that a maximum that is being changed
+--      is waited for
+--   2. limit_day rows that exist, for update, by (day, limit_id)
+--   3. the reservation's row, and the keys of its unique indexes
+--
+-- Whoever holds a lock waits only for later ones, so calls do not deadlock
+-- among themselves. What is read under the lock must be read by a later
+-- statement: one that locks and reads at once reads the state before its wait.
+create or replace function lock_days(p_charges charge[], p_deadline timestamptz)
+returns boolean
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_charge charge;
+  v_previous charge;
+  v_existing charge[] := '{}';
+  v_missing charge[] := '{}';
+  v_late boolean := false;
+  v_waited boolean := false;
+begin
+  foreach v_charge in array p_charges loop
+    assert v_previous.day is null
+      or (v_previous.day, v_previous.limit_id) <= (v_charge.day, v_charge.limit_id),
+      'charges are locked in the order of day and limit';
+    v_previous := v_charge;
+    if exists (
+      select from limit_day as d
+      where d.limit_id = v_charge.limit_id and d.day = v_charge.day
+    ) then
+      v_existing := v_existing || v_charge;
+    else
+      v_missing := v_missing || v_charge;
+    end if;
+  end loop;
+
+  foreach v_charge in array v_missing loop
+    perform bound_lock_wait(p_deadline);
+    insert into limit_day (limit_id, day)
+    values (v_charge.limit_id, v_charge.day)
+    on conflict do nothing;
+    if not found then
+      -- Created by another transaction meanwhile.
+      v_existing := v_existing || v_charge;
+      v_late := true;
+      v_waited := true;
+    end if;
+  end loop;
+  if v_late then
+    v_existing := sorted_charges(v_existing);
+  end if;
+
+  foreach v_charge in array v_existing loop
+    -- Most days are free: only a wait needs a bound.
+    perform from limit_day as d
+    where d.limit_id = v_charge.limit_id and d.day = v_charge.day
+    for update skip locked;
+    if not found then
+      perform bound_lock_wait(p_deadline);
+      perform from limit_day as d
+      where d.limit_id = v_charge.limit_id and d.day = v_charge.day
+      for update;
+      perform bound_lock_wait(p_deadline);
+      v_waited := true;
+    end if;
+  end loop;
+  return v_waited;
+end;
+$$;
+
+
+-- Writes charges to the ledger. The days are locked first, and the balances
+-- read by a later statement; the ledger's own constraints refuse what would
+-- pass a maximum.
+create or replace function post_charges(
+  p_reservation_id bigint,
+  p_attempt integer,
+  p_charges charge[],
+  p_reason text
+)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_posted integer;
+begin
+  -- A function has locked its days already: then they bear this transaction's
+  -- mark, and locking them again would only cost time.
+  if exists (
+    select from unnest(p_charges) as c
+    where not exists (
+      select from limit_day as d
+      where d.limit_id = c.limit_id
+        and d.day = c.day
+        and pg_current_xact_id()::xid in (d.xmin, d.xmax)
+    )
+  ) then
+    perform lock_days(p_charges, null);
+    perform refuse_over_maximum(p_charges);
+  end if;
+  insert into usage_ledger (
+    limit_id, day, version, reservation_id, attempt, units,
+    used_units, max_units, reason, at, by
+  )
+  select
+    c.limit_id,
+    c.day,
+    usage.version + row_number() over same_day,
+    p_reservation_id,
+    case c.counted_at when 'upload' then p_attempt end,
+    c.units,
+    usage.used_units + sum(c.units) over same_day,
+    d.max_units,
+    p_reason,
+    clock_now(),
+    caller_role()
+  from unnest(p_charges) as c
+  cross join lateral usage_of(c.limit_id, c.day) as usage
+  cross join lateral (
+    select l.max_units
+    from limit_day as l
+    where l.limit_id = c.limit_id and l.day = c.day
+    limit 1
+  ) as d
+  window same_day as (
+    partition by c.limit_id, c.day order by c.units, c.counted_at
+  )
+  on conflict on constraint usage_ledger_pkey do nothing;
+  get diagnostics v_posted = row_count;
+  if v_posted <> cardinality(p_charges) then
+    perform raise_ledger_conflict();
+  end if;
+end;
+$$;
+
+
+-- What the constraints of a table cannot say of a booking, for direct writes:
+-- its day is the channel's, and the channel publishes then.
+create or replace function check_reservation_slot(p_reservation reservation)
+returns void
+language plpgsql
+stable
+set search_path from current
+as $$
+declare
+  v_day_is_true boolean;
+  v_is_blacked_out boolean;
+begin
+  select
+    c.time_zone = p_reservation.time_zone
+    and p_reservation.local_date =
+      (p_reservation.scheduled_publish_time at time zone c.time_zone)::date,
+    exists (
+      select from blackout as b
+      where b.channel_id = c.channel_id
+        and b.from_time <= p_reservation.scheduled_publish_time
+        and b.to_time > p_reservation.scheduled_publish_time
+    )
+  into v_day_is_true, v_is_blacked_out
+  from channel as c
+  where c.channel_id = p_reservation.channel_id;
+  if not v_day_is_true then
+    raise exception 'local_date and time_zone of a reservation are those of its channel'
+      using errcode = 'check_violation',
+        constraint = 'reservation_local_date_true',
+        table = 'reservation',
+        hint = 'Leave both out; they are filled in.';
+  end if;
+  if v_is_blacked_out and p_reservation.upload_status = 'scheduled' then
+    perform raise_refusal(
+      blackout_refusal(p_reservation.channel_id, p_reservation.scheduled_publish_time)
+    );
+  end if;
+end;
+$$;
+
+
+-- Books one slot, or says why not; raises only for waits and conflicts.
+--
+-- A day that is full already, as committed, is refused without waiting and
+-- without writing. Otherwise the days are locked and looked at again, and the
+-- unique indexes decide who was first. Only what is refused is looked at in
+-- full, since of several reasons the first is told; and only after the key was
+-- looked up once more, since the reason may be the first call under that key.
+create or replace function book(
+  p_channel channel,
+  p_type text,
+  p_publish_time timestamptz,
+  p_video text,
+  p_request_key text,
+  p_function text,
+  p_arguments jsonb,
+  p_deadline timestamptz
+)
+returns booking
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_booking booking;
+  v_replayed booking;
+  v_upload_time timestamptz;
+  v_charges charge[];
+  v_obstacle refusal;
+  v_reservation_id bigint;
+  v_reservation reservation;
+begin
+  loop
+    if p_request_key is not null then
+      v_replayed := replay(p_request_key, p_function, p_arguments);
+      if is_settled(v_replayed) then
+        return v_replayed;
+      end if;
+    end if;
+
+    v_upload_time := upload_time_for(p_publish_time, p_channel.upload_lead, clock_now());
+    v_charges := array(
+      select c
+      from charges_for(p_channel.channel_id, p_type, p_publish_time, v_upload_time) as c
+    );
+    v_obstacle := coalesce(
+      past_refusal(p_publish_time, p_channel.time_zone),
+      limit_refusal(v_charges)
+    );
+    if v_obstacle.code is null then
+      if lock_days(v_charges, p_deadline) then
+        perform require_same_rules(p_channel, p_type, p_publish_time, v_charges);
+      end if;
+      v_obstacle := coalesce(
+        past_refusal(p_publish_time, p_channel.time_zone),
+        blackout_refusal(p_channel.channel_id, p_publish_time),
+        limit_refusal(v_charges)
+      );
+    end if;
+
+    if v_obstacle.code is null then
+      v_reservation_id := nextval('reservation_id_seq');
+      if p_request_key is not null then
+        insert into request (request_key, function, arguments, reservation_id)
+        values (p_request_key, p_function, p_arguments, v_reservation_id)
+        on conflict do nothing;
+        continue when not found;
+      end if;
+      if p_request_key is not null or p_video is not null then
+        -- The insert may wait for a booking of the slot, then for one of the video.
+        perform bound_lock_wait(p_deadline, 2);
+      end if;
+      insert into reservation (
+        reservation_id, channel_id, video_type, video_path, scheduled_publish_time,
+        upload_time, local_date, time_zone, held_units
+      )
+      values (
+        v_reservation_id, p_channel.channel_id, p_type, p_video, p_publish_time,
+        v_upload_time,
+        (p_publish_time at time zone p_channel.time_zone)::date,
+        p_channel.time_zone,
+        units_of(v_charges)
+      )
+      on conflict do nothing
+      returning * into v_reservation;
+      if found then
+        v_booking.reservation := v_reservation;
+        return v_booking;
+      end if;
+      -- The key must not lead to a booking that is not there.
+      delete from request where request_key = p_request_key;
+    end if;
+
+    v_booking.refusal := slot_refusal(p_channel, p_publish_time, p_video, v_charges);
+    if (v_booking.refusal).code is not null then
+      v_replayed := replay(p_request_key, p_function, p_arguments);
+      return case when is_settled(v_replayed) then v_replayed else v_booking end;
+    end if;
+    -- What spoke against it has gone meanwhile: look again.
+  end loop;
+end;
+$$;
+
+
+-- The next free slots of a channel, as committed now: of each day its posting
+-- times first, then the full hours from 09:00 to 21:00. Candidates that would
+-- charge what was refused a moment ago are passed over without asking again.
+create or replace function free_slots(
+  p_channel channel,
+  p_type text,
+  p_from timestamptz,
+  p_horizon_days integer,
+  p_count integer
+)
+returns setof timestamptz
+language plpgsql
+stable
+set search_path from current
+as $$
+declare
+  v_first_day date := (p_from at time zone p_channel.time_zone)::date;
+  v_day date;
+  v_candidates timestamptz[];
+  v_candidate timestamptz;
+  v_charges charge[];
+  v_full charge[];
+  v_found integer := 0;
+begin
+  for v_offset in 0 .. p_horizon_days - 1 loop
+    v_day := v_first_day + v_offset;
+    v_candidates := array(
+      select candidate.publish_time
+      from (
+        select
+          preferred.local_time,
+          min(preferred.rank) as rank,
+          local_instant(v_day + preferred.local_time, p_channel.time_zone) as publish_time
+        from (
+          select t.local_time, 1 as rank
+          from posting_time as t
+          where t.channel_id = p_channel.channel_id
+            and (t.iso_weekday is null or t.iso_weekday = extract(isodow from v_day))
+          union all
+          select make_time(hours.hour, 0, 0), 2
+          from generate_series(9, 21) as hours (hour)
+        ) as preferred
+        group by preferred.local_time
+      ) as candidate
+      where candidate.publish_time > p_from
+        and not exists (
+          select from reservation as r
+          where r.channel_id = p_channel.channel_id
+            and r.scheduled_publish_time = candidate.publish_time
+            and r.upload_status in ('scheduled', 'uploading', 'completed')
+        )
+        and not exists (
+          select from blackout as b
+          where b.channel_id = p_channel.channel_id
+            and b.from_time <= candidate.publish_time
+            and b.to_time > candidate.publish_time
+        )
+      order by candidate.rank, candidate.local_time
+    );
+    foreach v_candidate in array v_candidates loop
+      v_charges := array(
+        select c
+        from charges_for(
+          p_channel.channel_id, p_type, v_candidate,
+          upload_time_for(v_candidate, p_channel.upload_lead, clock_now())
+        ) as c
+      );
+      continue when v_charges = v_full;
+      if (limit_refusal(v_charges)).code is not null then
+        v_full := v_charges;
+        continue;
+      end if;
+      return next v_candidate;
+      v_found := v_found + 1;
+      if v_found = p_count then
+        return;
+      end if;
+    end loop;
+  end loop;
+end;
+$$;
+
+
+-- Fills what a direct insert leaves out; the functions give all of it.
+create or replace function complete_reservation()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  v_channel channel;
+begin
+  select c.* into v_channel from channel as c where c.channel_id = new.channel_id;
+  if not found then
+    raise exception 'unknown channel %', quote_nullable(new.channel_id)
+      using errcode = 'SWCHN', detail = jsonb_build_object('channel', new.channel_id);
+  end if;
+  new.time_zone := coalesce(new.time_zone, v_channel.time_zone);
+  new.local_date := coalesce(
+    new.local_date, (new.scheduled_publish_time at time zone new.time_zone)::date
+  );
+  new.upload_time := coalesce(
+    new.upload_time,
+    upload_time_for(new.scheduled_publish_time, v_channel.upload_lead, clock_now())
+  );
+  new.held_units := coalesce(
+    new.held_units, units_of(reservation_charges(null, new))
+  );
+  return new;
+end;
+$$;
+
+
+-- A day follows its limit, unless it is overridden. The limit's row is read
+-- for share, so that a maximum that is being changed is waited for and the
+-- new one is read.
+create or replace function follow_daily_limit()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+declare
+  v_max_units integer;
+begin
+  select l.max_units into v_max_units
+  from daily_limit as l
+  where l.limit_id = new.limit_id
+  for share;
+  if tg_op = 'UPDATE' and old.overridden then
+    new.max_units := v_max_units;
+  end if;
+  new.max_units := coalesce(new.max_units, v_max_units);
+  new.overridden := new.max_units <> v_max_units;
+  return new;
+end;
+$$;
+
+
+-- The ledger tells every change of a maximum, by an entry of 0 units.
+create or replace function record_maximum()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+begin
+  if tg_op = 'UPDATE' and (old.limit_id, old.day) is distinct from (new.limit_id, new.day) then
+    raise exception 'a day of a limit cannot become another day'
+      using errcode = 'SWSTA',
+        detail = jsonb_build_object('limit', old.limit_id, 'day', old.day);
+  end if;
+  perform post_balance(new, (
+    select e.used_units
+    from usage_ledger as e
+    where e.limit_id = new.limit_id and e.day = new.day
+    order by e.version desc
+    limit 1
+  ), 'maximum');
+  return null;
+end;
+$$;
+
+
+-- Gives a reservation another slot: the common part of reschedule_reservation
+-- (scheduled) and retry_upload (failed). As in book, one looks before the locks
+-- and again under them, and looks a key up before every refusal.
+create or replace function move_reservation(
+  p_function text,
+  p_needed_status text,
+  p_reservation_id bigint,
+  p_date date,
+  p_time time,
+  p_expected_version integer,
+  p_request_key text
+)
+returns booking
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_deadline timestamptz := lock_deadline();
+  v_seen reservation := require_reservation(p_reservation_id);
+  v_channel channel;
+  v_publish_time timestamptz;
+  v_arguments jsonb;
+  v_booking booking;
+  v_replayed booking;
+  v_reservation reservation;
+  v_charges charge[];
+begin
+  v_booking.refusal := coalesce(
+    local_time_refusal(p_date, p_time),
+    argument_refusal(v_seen.channel_id, v_seen.video_type, null, p_request_key)
+  );
+  if (v_booking.refusal).code is not null then
+    return v_booking;
+  end if;
+  select c.* into v_channel from channel as c where c.channel_id = v_seen.channel_id;
+  v_publish_time := local_instant(p_date + p_time, v_channel.time_zone);
+  if v_publish_time is null then
+    v_booking.refusal := clock_gap_refusal(p_date + p_time, v_channel.time_zone);
+    return v_booking;
+  end if;
+  v_arguments := jsonb_build_object(
+    'reservation_id', p_reservation_id, 'date', to_char(p_date, 'YYYY-MM-DD'),
+    'time', to_char(p_time, 'HH24:MI'), 'expected_version', p_expected_version
+  );
+
+  for v_look in 1 .. 2 loop
+    v_replayed := replay(p_request_key, p_function, v_arguments);
+    if is_settled(v_replayed) then
+      return v_replayed;
+    end if;
+    v_charges := array(
+      select c
+      from charges_for(
+        v_seen.channel_id, v_seen.video_type, v_publish_time,
+        upload_time_for(v_publish_time, v_channel.upload_lead, clock_now())
+      ) as c
+    );
+    if v_look = 2 then
+      v_seen := lock_reservation(v_seen, v_charges, v_deadline, p_request_key);
+      v_replayed := replay(p_request_key, p_function, v_arguments);
+      if is_settled(v_replayed) then
+        return v_replayed;
+      end if;
+      perform require_same_rules(v_channel, v_seen.video_type, v_publish_time, v_charges);
+    end if;
+    v_booking.refusal := coalesce(
+      status_refusal(v_seen, p_needed_status, 'scheduled'),
+      version_refusal(v_seen, p_expected_version),
+      case
+        when v_seen.upload_status = 'scheduled'
+          and v_seen.scheduled_publish_time = v_publish_time then null::refusal
+        else slot_refusal(
+          v_channel, v_publish_time, v_seen.video_path,
+          net_charges(v_charges, array(
+            select h from charges_held(p_reservation_id, v_seen.attempt) as h
+            where v_seen.upload_status = 'scheduled'
+          )),
+          p_reservation_id
+        )
+      end
+    );
+    if (v_booking.refusal).code is not null then
+      v_replayed := replay(p_request_key, p_function, v_arguments);
+      return case when is_settled(v_replayed) then v_replayed else v_booking end;
+    end if;
+  end loop;
+
+  if p_request_key is not null then
+    insert into request (request_key, function, arguments, reservation_id)
+    values (p_request_key, p_function, v_arguments, p_reservation_id)
+    on conflict do nothing;
+    if not found then
+      return replay(p_request_key, p_function, v_arguments);
+    end if;
+  end if;
+  if v_seen.upload_status = 'scheduled' and v_seen.scheduled_publish_time = v_publish_time then
+    v_booking.reservation := v_seen;
+    return v_booking;
+  end if;
+  -- Somebody who shares no limit with this reservation may take the slot in
+  -- this moment; an update has no "on conflict".
+  begin
+    perform bound_lock_wait(v_deadline, 2);
+    update reservation as r
+    set
+      scheduled_publish_time = v_publish_time,
+      upload_status = 'scheduled',
+      attempt = r.attempt + case r.upload_status when 'failed' then 1 else 0 end,
+      lease_token = case r.upload_status when 'failed' then null else r.lease_token end,
+      lease_expires_at = null
+    where r.reservation_id = p_reservation_id
+    returning r.* into v_reservation;
+  exception
+    when unique_violation then
+      delete from request where request_key = p_request_key;
+      v_booking.refusal := slot_refusal(
+        v_channel, v_publish_time, v_seen.video_path, '{}', p_reservation_id
+      );
+      if (v_booking.refusal).code is null then
+        -- Gone again, or hidden from this transaction's snapshot.
+        raise exception 'slot % was taken meanwhile',
+          local_text(v_publish_time, v_channel.time_zone)
+          using errcode = 'serialization_failure',
+            hint = 'Try the transaction again.';
+      end if;
+      return v_booking;
+  end;
+  v_booking.reservation := v_reservation;
+  return v_booking;
+end;
+$$;
+
+
+-- available_slots: the slots that could be booked now, in the order in which
+-- reserve_next_slot would take them. Each is free by itself; booking one may
+-- use up a limit of the next.
+--
+--   p_type          video type, one that the channel defines
+--   p_from          first day on the channel's wall clock; null: today
+--   p_count         how many, 1 to 1000
+--   p_channel       the channel
+--   p_horizon_days  days to look at, 1 to 366, p_from included
+--
+-- Returns a row for each slot: day and local_time on the channel's wall clock,
+-- publish_time as an instant, time_zone.
+-- SQLSTATEs: SWARG SWCHN SWTYP. Locks: none; writes nothing.
+create or replace function available_slots(
+  p_type text,
+  p_from date default null,
+  p_count integer default 10,
+  p_channel text default 'default',
+  p_horizon_days integer default 14
+)
+returns table (day date, local_time time, publish_time timestamptz, time_zone text)
+language plpgsql
+stable
+security definer
+set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  v_refusal refusal := argument_refusal(p_channel, p_type, null, null);
+  v_hint text := next_step(v_refusal.code, p_channel, p_type, null);
+  v_channel channel;
+  v_first_day date;
+begin
+  perform raise_refusal(v_refusal, v_hint);
+  perform raise_refusal(horizon_refusal(p_from, p_horizon_days));
+  if p_count is null or p_count not between 1 and 1000 then
+    perform raise_refusal(invalid_argument('p_count', 'one can ask for 1 to 1000 slots'));
+  end if;
+  select c.* into v_channel from channel as c where c.channel_id = p_channel;
+  v_first_day := coalesce(p_from, (clock_now() at time zone v_channel.time_zone)::date);
+  return query
+  select
+    (free.slot at time zone v_channel.time_zone)::date,
+    (free.slot at time zone v_channel.time_zone)::time,
+    free.slot,
+    v_channel.time_zone
+  from free_slots(
+    v_channel, p_type,
+    greatest(day_start(v_first_day, v_channel.time_zone) - interval '1 minute', clock_now()),
+    v_first_day + p_horizon_days - greatest(
+      v_first_day, (clock_now() at time zone v_channel.time_zone)::date
+    ),
+    p_count
+  ) as free (slot);
+end;
+$$;
+
+
+drop function refuse_direct_insert();
+
+drop function posting_charges(channel, text, date);
+
+drop function times_of_day(text, date);
+
+-- Who may do what. Nobody but the owner has rights on tables; the functions of
+-- the API run with the owner's. PostgreSQL lets everybody execute a new
+-- function, so that is taken back first, in the creating transaction.
+do $roles$
+declare
+  v_booking text[] := array[
+    'reserve_slot(date, text, time, text, text, text)',
+    'reserve_slot_at(timestamptz, text, text, text, text)',
+    'try_reserve_slot(date, text, time, text, text, text)',
+    'reserve_next_slot(text, date, integer, text, text, boolean, text)',
+    'reserve_slots(jsonb, boolean)',
+    'cancel_reservation(bigint, integer)',
+    'reschedule_reservation(bigint, date, time, integer, text)',
+    'lock_day(date, text)',
+    'start_upload(bigint, interval)',
+    'complete_upload(bigint, uuid, text)',
+    'fail_upload(bigint, uuid, text)',
+    'retry_upload(bigint, date, time, integer, text)',
+    'claim_due_uploads(integer, interval, text)',
+    'record_usage(text, integer, date, text)',
+    'record_upload(text, text, text, text)',
+    'account_upload(text, integer, date, text)',
+    'rebook_import_conflict(bigint, date, time, text, text)'
+  ];
+  v_reading text[] := array[
+    'daily_status(date, text)',
+    'calendar(date, integer, text)',
+    'available_slots(text, date, integer, text, integer)',
+    'usage_history(date, date, text, text)',
+    'quota_warnings(date, integer, text, numeric)',
+    'list_import_conflicts(text, boolean)',
+    'langflix_settings(text)'
+  ];
+  v_admin text[] := array[
+    'create_channel(text, text, interval, text[], text)',
+    'set_channel(text, text, interval)',
+    'add_video_type(text, text)',
+    'set_daily_limit(text, integer, text, text, integer)',
+    'override_day(text, date, integer)',
+    'set_charge(text, text, integer, text)',
+    'set_posting_times(time[], text, integer)',
+    'add_blackout(timestamptz, timestamptz, text, text)',
+    'remove_blackout(bigint)',
+    'apply_quota_profile(text, text, text)',
+    'recalculate_usage(date, date, boolean, boolean)',
+    'import_langflix(jsonb, text, text, boolean)'
+  ];
+  v_views text[] := array['daily_usage', 'usage_drift', 'lock_waits'];
+  v_langflix_views text[] := array['youtube_schedule', 'youtube_quota_usage'];
+  v_granted record;
+  v_object text;
+begin
+  execute format('revoke all on all functions in schema %I from public', current_schema());
+
+  for v_granted in
+    select
+      w.role_name,
+      case w.purpose
+        when 'app' then v_booking || v_reading
+        when 'reader' then v_reading
+        else v_booking || v_reading || v_admin
+      end as functions,
+      v_langflix_views || case w.purpose when 'app' then '{}'::text[] else v_views end as views
+    from workspace_role as w
+    where w.purpose <> 'owner'
+    order by w.purpose
+  loop
+    execute format('grant usage on schema %I to %I', current_schema(), v_granted.role_name);
+    foreach v_object in array v_granted.functions loop
+      execute format('grant execute on function %s to %I', v_object, v_granted.role_name);
+    end loop;
+    foreach v_object in array v_granted.views loop
+      execute format('grant select on %I to %I', v_object, v_granted.role_name);
+    end loop;
+  end loop;
+end;
+$roles$;
