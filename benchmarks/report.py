@@ -1,0 +1,1 @@
+def print_tables(results, console): console.print(len(results["cells"]))
