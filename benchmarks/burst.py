@@ -142,7 +142,7 @@ def race(url: str, cell: Cell, plan: Plan) -> Measured:
         raise RuntimeError(f"{cell.name}: {wrong} instead of {_FULL}")
     booked = sum(code is None for _, code, _ in answers)
     latencies = [took for took, _, _ in answers]
-    return summary(latencies, latencies, max(latencies), booked)
+    return summary([], latencies, max(latencies), booked)
 
 
 def _hold(holder: PgConnection, plan: Plan) -> None:

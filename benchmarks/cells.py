@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 MILLION = 1_000_000
 CHANNELS = 1_000
 POOL = 200
+WINDOW_CHANNELS = 100
 
 BY_PGBENCH = ("bare", "sql")
 BY_APPLICATION = ("python", "orm", "serializable", "redis")
@@ -48,8 +49,8 @@ class Shape:
     contenders: tuple[str, ...] = CONTENDERS
 
 
-# Days that exist already for the shape that asks for such; each has room for 900 slots.
-PREPARED = 20_000
+# Days that exist already for the shape that asks for such; each has room for 840 slots.
+PREPARED = 5_000
 SLOTWARDEN = ("sql",)
 
 SHAPES = {
@@ -67,8 +68,9 @@ SHAPES = {
         Shape("full_held", "one full day, its lock held by another", "f", POOL, POOL, SLOTWARDEN),
         Shape("race", "more callers than room", "f", POOL, POOL,
               ("sql", "python", "orm", "serializable", "redis")),
-        Shape("next_full", "next free slot, 13 of 14 days full", "n", contenders=SLOTWARDEN),
-        Shape("next_free", "next free slot, all days free", "n", contenders=SLOTWARDEN),
+        Shape("next_full", "next free slot, 13 of 14 days full", "n", WINDOW_CHANNELS,
+              contenders=SLOTWARDEN),
+        Shape("next_free", "next free slot, all days free", "n", WINDOW_CHANNELS, contenders=SLOTWARDEN),
         Shape("calendar", "calendar of a month", contenders=SLOTWARDEN),
         Shape("history", "usage_history of a year", contenders=SLOTWARDEN),
     )
@@ -155,13 +157,14 @@ def every_cell() -> list[Cell]:
 
 
 def smoke_cells() -> list[Cell]:
-    """Return each shape and contender once, small."""
+    """Return every contender, racing for too little room too, and every shape once, small."""
+    size = (2_000,)
     return [
-        cell
-        for shape in SHAPES
-        for cell in _cells(
-            shape, "", "1" if shape in READS else "16" if shape == "race" else "4", (2_000,)
-        )
+        *_cells("distinct", "", "4", size),
+        *_cells("race", "", "16", size),
+        *(cell for shape in ("existing", "hot", "full") for cell in _cells(shape, "sql", "4", size)),
+        *(cell for shape in (*BURSTS, *NEXT) for cell in _cells(shape, "", "4", size)),
+        *(cell for shape in READS for cell in _cells(shape, "", "1", size)),
     ]
 
 

@@ -58,8 +58,8 @@ def _explain(connection: PgConnection, sql: str) -> dict[str, float]:
     return {name: float(plan.get(name, 0)) for name in (*_BUFFERS, *_WAL)}
 
 
-def stored(connection: PgConnection) -> list[dict[str, Any]]:
-    """Return the bytes that tables and their indexes have for each booking."""
+def stored(connection: PgConnection, bookings: int) -> list[dict[str, Any]]:
+    """Return the bytes that tables and their indexes have for each of the bookings loaded."""
     groups = {
         "bare INSERT": ["bench.bare"],
         "slotwarden": [
@@ -70,9 +70,6 @@ def stored(connection: PgConnection) -> list[dict[str, Any]]:
     }
     found = []
     for title, tables in groups.items():
-        bookings = scalar(connection, f"select count(*) from {tables[0]}")
-        if not bookings:
-            continue
         for table in tables:
             heap, indexes = rows(
                 connection, "select pg_table_size(%s), pg_indexes_size(%s)", table, table

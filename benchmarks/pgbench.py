@@ -12,13 +12,15 @@ from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
 from benchmarks.cells import NEXT, READS, Cell
 from benchmarks.statistic import median, percentile
-from benchmarks.wishes import Plan
+from benchmarks.wishes import Plan, calls_of_next
 from benchmarks.workspace import insert_sql
 from slotwarden.embedded import EmbeddedServer
 from slotwarden.embedded.cluster import environment
 
 # What a connection may take for its first call, when two hundred make theirs at once.
 _FIRST_CALL_SECONDS = 0.03
+# What a client does in a second, for rounds that are shorter.
+_SHORT_CALLS = 60
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,6 @@ def statement(connection: PgConnection, cell: Cell, plan: Plan, n: str = ":n") -
     return f"select slotwarden.{function}({day}, 'short', {time}, p_channel => {channel})"
 
 
-def calls_of_next(clients: int, seconds: float) -> int:
-    """Return how many calls each client makes where each costs preparation."""
-    return max(5, int(120 * seconds / clients) + 1)
-
-
 def run(
     program: Path,
     server: EmbeddedServer,
@@ -117,12 +114,13 @@ def run(
         pgbench failed, or gave up on a client.
     """
     sql = statement(connection, cell, plan)
-    warm = 0.0 if seconds < 1 else 0.2 + cell.clients * _FIRST_CALL_SECONDS
-    length = (
-        ["-t", str(calls_of_next(cell.clients, seconds))]
-        if cell.shape in NEXT
-        else ["-T", str(max(1, round(seconds + warm)))]
-    )
+    if cell.shape in NEXT:
+        length = ["-t", str(calls_of_next(cell.clients, seconds))]
+    elif seconds < 1:
+        # pgbench knows whole seconds only.
+        length = ["-t", str(max(2, round(_SHORT_CALLS * seconds)))]
+    else:
+        length = ["-T", str(round(seconds + 0.2 + cell.clients * _FIRST_CALL_SECONDS))]
     with tempfile.TemporaryDirectory(prefix="slotwarden-pgbench-") as folder:
         script = Path(folder) / "script.sql"
         script.write_text(

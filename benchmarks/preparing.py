@@ -6,10 +6,9 @@ import datetime as dt
 
 from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
-from benchmarks.cells import CHANNELS, POOL, PREPARED, Cell
-from benchmarks.pgbench import calls_of_next
+from benchmarks.cells import CHANNELS, POOL, PREPARED, WINDOW_CHANNELS, Cell
 from benchmarks.server import rows, session
-from benchmarks.wishes import WINDOW_DAYS, WINDOW_ROOM, Plan
+from benchmarks.wishes import WINDOW_DAYS, WINDOW_ROOM, Plan, calls_of_next
 from benchmarks.workers import Workers
 from benchmarks.workspace import PLENTY, ROOM, UNITS
 
@@ -82,8 +81,8 @@ def _fill_windows(url: str, first: dt.date, calls: int) -> None:
             connection,
             "create temporary table filled on commit drop as"
             " select nextval('slotwarden.reservation_id_seq') as reservation_id,"
-            f"   'n' || (w %% {CHANNELS}) as channel_id,"
-            f"   %s::date + w / {CHANNELS} * {WINDOW_DAYS} + d as day, nth"
+            f"   'n' || (w %% {WINDOW_CHANNELS}) as channel_id,"
+            f"   %s::date + w / {WINDOW_CHANNELS} * {WINDOW_DAYS} + d as day, nth"
             " from generate_series(0, %s - 1) as w,"
             f"   generate_series(0, {WINDOW_DAYS - 2}) as d,"
             f"   generate_series(0, {WINDOW_ROOM - 1}) as nth",

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, console: Console) -> Path:
     """
     cells = choose(options)
     rounds = options.rounds or (1 if options.smoke else 5)
-    seconds = options.seconds or (0.2 if options.smoke else 10.0 if options.full else 3.0)
+    seconds = options.seconds or (0.1 if options.smoke else 10.0 if options.full else 3.0)
     options.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with ExitStack() as stack:
@@ -83,11 +83,13 @@ def run(options: argparse.Namespace, console: Console) -> Path:
         redis_socket, no_redis = stack.enter_context(redis_server())
         skipped = {} if redis_socket else {"redis": no_redis}
         cells = [cell for cell in cells if cell.contender not in skipped]
-        databases = _make_databases(data, sorted({cell.size for cell in cells}), progress)
+        sizes = sorted({cell.size for cell in cells})
+        databases, held = _make_databases(data, sizes, progress)
         loaded = time.monotonic() - began
         results = {
             **_measure(data, cells, databases, rounds, seconds, redis_socket, progress, options),
             "version": 1,
+            "stored": held,
             "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "rounds": rounds,
             "seconds": seconds,
@@ -101,22 +103,28 @@ def run(options: argparse.Namespace, console: Console) -> Path:
     return target
 
 
-def _make_databases(data: Path, sizes: list[int], progress: Progress) -> dict[int, str]:
+def _make_databases(
+    data: Path, sizes: list[int], progress: Progress
+) -> tuple[dict[int, str], dict[str, Any]]:
+    """Return the databases by size, and what a booking takes in those that hold some."""
     task = progress.add_task("making databases", total=len(sizes))
     databases = {size: f"size_{size}" for size in sizes}
+    found: dict[str, Any] = {}
     with serving(data, LOADING) as server:
         for size, name in databases.items():
             progress.update(task, description=f"making a database of {size_name(size)}")
             url = make_database(server, name)
             if size:
                 load(url, size, lambda text: progress.update(task, description=text))
+                with session(url) as connection:
+                    found[size_name(size)] = stored(connection, size)
             progress.advance(task)
         with session(server.url()) as connection:
             rows(connection, "checkpoint")
     # The server did not care; from here on the disk has everything.
     os.sync()
     progress.remove_task(task)
-    return databases
+    return databases, found
 
 
 def _measure(
@@ -149,17 +157,14 @@ def _measure(
         measured = measure_rounds(bench, cells, rounds, step)
         progress.update(task, completed=rounds * len(cells))
         least = min(databases)
-        sizes: dict[str, Any] = {}
+        checked: dict[str, Any] = {}
         for size in databases:
             with session(bench.url(size)) as connection:
-                sizes[size_name(size)] = {
-                    "stored": stored(connection),
-                    "checked": check_size(connection, size),
-                }
+                checked[size_name(size)] = check_size(connection, size)
         return {
             "machine": machine,
             "cells": measured,
-            "sizes": sizes,
+            "checked": checked,
             "explain": explained(bench, least),
             "wrapper": wrapper_cpu(bench, least, _SMOKE_CALLS if options.smoke else _WRAPPER_CALLS),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from benchmarks.cells import CHANNELS, POOL, SHAPES
+from benchmarks.cells import CHANNELS, NEXT, POOL, SHAPES, WINDOW_CHANNELS
 
 # Ten hours keep the quota day in California and the day in UTC the same.
 FIRST_MINUTE = 600
@@ -77,18 +77,26 @@ class Plan:
 
     def window_channel_sql(self, n: str) -> str:
         """Return SQL for the channel in whose window of days call `n` looks for a free slot."""
-        return f"'n' || ({n}::bigint / {WINDOW_ROOM} % {CHANNELS})"
+        return f"'n' || ({n}::bigint / {WINDOW_ROOM} % {WINDOW_CHANNELS})"
 
     def window_day_sql(self, n: str) -> str:
         """Return SQL for the first day of that window."""
         return (
             f"(date '{self.first}' + "
-            f"({n}::bigint / {WINDOW_ROOM} / {CHANNELS} * {WINDOW_DAYS})::integer)"
+            f"({n}::bigint / {WINDOW_ROOM} / {WINDOW_CHANNELS} * {WINDOW_DAYS})::integer)"
         )
+
+
+def calls_of_next(clients: int, seconds: float) -> int:
+    """Return how many calls each client makes where each costs preparation."""
+    return max(5, int(120 * seconds / clients) + 1)
 
 
 def days_of_round(shape: str, seconds: float) -> int:
     """Return how many days a round of so many seconds must have for itself."""
     if SHAPES[shape].period:
         return SHAPES[shape].period // SHAPES[shape].channels
+    if shape in NEXT:
+        # Clients that share the calls may each be rounded up.
+        return (calls_of_next(1, seconds) + 5 * 128) * WINDOW_DAYS // WINDOW_CHANNELS + WINDOW_DAYS
     return int(seconds * _FASTEST) // CHANNELS + WINDOW_DAYS

@@ -6,7 +6,7 @@ import datetime as dt
 
 from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
-from benchmarks.cells import CHANNELS, POOL
+from benchmarks.cells import CHANNELS, POOL, WINDOW_CHANNELS
 from benchmarks.server import rows, scalar, session
 from slotwarden import migrations
 from slotwarden.embedded import EmbeddedServer
@@ -63,7 +63,7 @@ def _make_channels(connection: PgConnection) -> None:
     # minutes of a day.
     for prefix, channels, room, shared in (
         ("c", CHANNELS, PLENTY, False),
-        ("n", CHANNELS, ROOM, False),
+        ("n", WINDOW_CHANNELS, ROOM, False),
         ("h", POOL, PLENTY, True),
         ("f", POOL, ROOM, True),
     ):
