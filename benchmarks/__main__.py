@@ -14,12 +14,16 @@ from benchmarks.checking import Wrong
 from benchmarks.run import choose, run
 from slotwarden.embedded import EmbeddedError, EmbeddedUnavailable
 
+_FILE_WIDTH = 160
 _PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments say; 0: done, 1: a contender did wrong, 2: it cannot be done."""
     console = Console()
+    if not console.is_terminal:
+        # A file or a pipe has no edge that the tables would have to keep to.
+        console = Console(width=_FILE_WIDTH)
     if arguments[:1] == ["report"]:
         return _report(arguments[1:], console)
     chosen = options.read(arguments)

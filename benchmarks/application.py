@@ -11,6 +11,7 @@ import datetime as dt
 import random
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,9 +75,7 @@ class _Booking:
     reservation_id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, primary_key=True)
     channel_id: orm.Mapped[str]
     video_type: orm.Mapped[str]
-    scheduled_publish_time: orm.Mapped[dt.datetime] = orm.mapped_column(
-        sa.DateTime(timezone=True)
-    )
+    scheduled_publish_time: orm.Mapped[dt.datetime] = orm.mapped_column(sa.DateTime(timezone=True))
     upload_time: orm.Mapped[dt.datetime] = orm.mapped_column(sa.DateTime(timezone=True))
     local_date: orm.Mapped[dt.date]
     time_zone: orm.Mapped[str]
@@ -171,7 +170,7 @@ class Serializable(Contender):
     def __init__(self, url: str, threads: int, room: dict[str, int]) -> None:
         super().__init__(url, threads, room)
         self._engine = self.engine.execution_options(isolation_level="SERIALIZABLE")
-        table = sa.inspect(_SerialReservation).local_table
+        table = _SerialReservation.__table__
         pool = sa.func.coalesce(table.c.pool, table.c.channel_id)
         # One limit of shorts and one of units, both counted on this day.
         self._count = sa.select(
@@ -182,7 +181,7 @@ class Serializable(Contender):
             table.c.local_date == sa.bindparam("day"),
             table.c.upload_status.in_(_LIVE),
         )
-        self._insert = sa.insert(table)
+        self._insert = sa.insert(_SerialReservation)
 
     def book(self, wish: Wish) -> bool:
         pause = 0.001
@@ -234,5 +233,9 @@ def make(
         if redis_socket is None:
             raise ValueError("the contender redis needs a running Redis")
         return RedisLock(url, threads, room, redis_socket)
-    kinds = {"python": Wrapper, "orm": Orm, "serializable": Serializable}
+    kinds: dict[str, Callable[[str, int, dict[str, int]], Contender]] = {
+        "python": Wrapper,
+        "orm": Orm,
+        "serializable": Serializable,
+    }
     return kinds[name](url, threads, room)

@@ -165,9 +165,5 @@ def _in_order(reservations: list[int], connection: PgConnection) -> float:
         )
     )
     placed = [versions[each] for each in reservations]
-    pairs = [
-        earlier < later
-        for number, later in enumerate(placed)
-        for earlier in placed[:number]
-    ]
+    pairs = [earlier < later for number, later in enumerate(placed) for earlier in placed[:number]]
     return sum(pairs) / len(pairs) if pairs else 1.0

@@ -60,21 +60,42 @@ SHAPES = {
         Shape("existing", "distinct days that exist already", period=PREPARED),
         Shape("hot", "one hot day with room", "h", POOL, POOL),
         Shape(
-            "full", "one full day: refusals", "f", POOL, POOL,
+            "full",
+            "one full day: refusals",
+            "f",
+            POOL,
+            POOL,
             ("sql", "python", "orm", "serializable", "redis"),
         ),
         Shape("burst", "one hot day with room, all at once", "h", POOL, POOL, SLOTWARDEN),
         Shape("full_burst", "one full day, all at once", "f", POOL, POOL, SLOTWARDEN),
         Shape("full_held", "one full day, its lock held by another", "f", POOL, POOL, SLOTWARDEN),
-        Shape("race", "more callers than room", "f", POOL, POOL,
-              ("sql", "python", "orm", "serializable", "redis")),
-        Shape("next_full", "next free slot, 13 of 14 days full", "n", WINDOW_CHANNELS,
-              contenders=SLOTWARDEN),
-        Shape("next_free", "next free slot, all days free", "n", WINDOW_CHANNELS, contenders=SLOTWARDEN),
+        Shape(
+            "race",
+            "more callers than room",
+            "f",
+            POOL,
+            POOL,
+            ("sql", "python", "orm", "serializable", "redis"),
+        ),
+        Shape(
+            "next_full",
+            "next free slot, 13 of 14 days full",
+            "n",
+            WINDOW_CHANNELS,
+            contenders=SLOTWARDEN,
+        ),
+        Shape(
+            "next_free",
+            "next free slot, all days free",
+            "n",
+            WINDOW_CHANNELS,
+            contenders=SLOTWARDEN,
+        ),
         Shape("calendar", "calendar of a month", contenders=SLOTWARDEN),
         Shape("history", "usage_history of a year", contenders=SLOTWARDEN),
     )
-}  # fmt: skip
+}
 
 READS = ("calendar", "history")
 NEXT = ("next_full", "next_free")
@@ -148,11 +169,7 @@ def every_cell() -> list[Cell]:
         for shape in ("distinct", "existing", "hot", "full", *NEXT)
         for cell in _cells(shape, "", "1 8 32 128", every)
     ]
-    cells += [
-        cell
-        for shape in (*BURSTS, "hot", "full")
-        for cell in _cells(shape, "", "50", every)
-    ]
+    cells += [cell for shape in (*BURSTS, "hot", "full") for cell in _cells(shape, "", "50", every)]
     return [*cells, *(cell for cell in goal_cells() if cell not in set(cells))]
 
 
@@ -162,7 +179,11 @@ def smoke_cells() -> list[Cell]:
     return [
         *_cells("distinct", "", "4", size),
         *_cells("race", "", "16", size),
-        *(cell for shape in ("existing", "hot", "full") for cell in _cells(shape, "sql", "4", size)),
+        *(
+            cell
+            for shape in ("existing", "hot", "full")
+            for cell in _cells(shape, "sql", "4", size)
+        ),
         *(cell for shape in (*BURSTS, *NEXT) for cell in _cells(shape, "", "4", size)),
         *(cell for shape in READS for cell in _cells(shape, "", "1", size)),
     ]
@@ -180,7 +201,9 @@ def chosen(cells: list[Cell], patterns: list[str], sizes: list[int] | None) -> l
         {
             cell
             for each_cell in cells
-            for cell in ([replace(each_cell, size=size) for size in sizes] if sizes else [each_cell])
+            for cell in (
+                [replace(each_cell, size=size) for size in sizes] if sizes else [each_cell]
+            )
             if not patterns or any(fnmatch.fnmatch(cell.name, each) for each in patterns)
         }
     )

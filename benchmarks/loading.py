@@ -159,7 +159,7 @@ def _copy(url: str, table: str, values: dict[str, str], source: str) -> None:
 
 
 def _fill(url: str, table: str, columns: list[str], inlet: int) -> None:
-    with session(url) as connection, open(inlet, "rb") as stream:  # noqa: PTH123
+    with session(url) as connection, open(inlet, "rb") as stream:
         # Rows that are copied into a table emptied in the same transaction need no WAL and can
         # be frozen. Triggers would charge again what the ledger's own rows hold.
         connection.autocommit = False

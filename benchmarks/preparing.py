@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-from psycopg2.extensions import connection as PgConnection  # noqa: N812
-
 from benchmarks.cells import CHANNELS, POOL, PREPARED, WINDOW_CHANNELS, Cell
 from benchmarks.server import rows, session
 from benchmarks.wishes import WINDOW_DAYS, WINDOW_ROOM, Plan, calls_of_next
@@ -48,9 +46,7 @@ def _make_days(url: str, contender: str, first: dt.date) -> None:
             )
 
 
-def _fill_day(
-    url: str, cell: Cell, plan: Plan, workers: Workers, room: dict[str, int]
-) -> None:
+def _fill_day(url: str, cell: Cell, plan: Plan, workers: Workers, room: dict[str, int]) -> None:
     away = Plan(plan.shape, plan.first, _OUT_OF_THE_WAY)
     if cell.contender == "sql":
         with session(url) as connection:

@@ -117,10 +117,19 @@ def find_pgbench(bin_dir: Path) -> Path | None:
 
 def describe(connection: PgConnection, server: EmbeddedServer, pgbench: Path) -> dict[str, Any]:
     """Return what the figures depend on: machine, versions, settings."""
-    wanted = (
-        "fsync synchronous_commit full_page_writes wal_level wal_sync_method shared_buffers"
-        " max_wal_size checkpoint_timeout autovacuum jit max_connections"
-    ).split()
+    wanted = [
+        "fsync",
+        "synchronous_commit",
+        "full_page_writes",
+        "wal_level",
+        "wal_sync_method",
+        "shared_buffers",
+        "max_wal_size",
+        "checkpoint_timeout",
+        "autovacuum",
+        "jit",
+        "max_connections",
+    ]
     version = subprocess.run(
         [str(pgbench), "--version"], capture_output=True, text=True, check=True, timeout=30
     )

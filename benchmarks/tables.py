@@ -29,10 +29,7 @@ def tables(raw: dict[str, Any]) -> list[Table]:
         Table(
             "Goals",
             ("goal", "measured: median (least to greatest round)", ""),
-            [
-                (each.goal, each.measured, _VERDICT[each.met])
-                for each in verdicts(results)
-            ],
+            [(each.goal, each.measured, _VERDICT[each.met]) for each in verdicts(results)],
         ),
         *_measured(raw),
         _explained(raw),

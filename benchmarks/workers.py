@@ -102,9 +102,7 @@ class Workers:
         pipes = self._pipes[: cell.clients]
         for number, pipe in enumerate(pipes):
             pipe.send(
-                Task(
-                    cell, plan, url, room, self.redis_socket, number, len(pipes), seconds, calls
-                )
+                Task(cell, plan, url, room, self.redis_socket, number, len(pipes), seconds, calls)
             )
         for pipe in pipes:
             _receive(pipe, cell)
@@ -126,8 +124,8 @@ def _receive(pipe: Connection, cell: Cell) -> Any:
     if not pipe.poll(_ANSWER_SECONDS):
         raise RuntimeError(f"{cell.name}: no answer within {_ANSWER_SECONDS} s")
     answer = pipe.recv()
-    if isinstance(answer, Exception):
-        raise RuntimeError(f"{cell.name}: {answer}") from answer
+    if isinstance(answer, RuntimeError):
+        raise answer
     return answer
 
 
@@ -142,7 +140,7 @@ def _serve(pipe: Connection) -> None:
             pipe.send(_work(task, kept, pipe))
         except Exception as error:  # noqa: BLE001
             # Told to the parent, which ends the run.
-            pipe.send(RuntimeError(f"{type(error).__name__}: {error}"))
+            pipe.send(RuntimeError(f"{task.cell.name}: {type(error).__name__}: {error}"))
 
 
 def _work(
@@ -167,8 +165,10 @@ def _work(
             start.wait()
             time.sleep(max(0.0, begin[0] - time.monotonic()))
             turn = warm
-            while client.calls < task.calls if task.calls is not None else (
-                time.monotonic() < begin[0] + task.seconds
+            while (
+                client.calls < task.calls
+                if task.calls is not None
+                else (time.monotonic() < begin[0] + task.seconds)
             ):
                 took = _call(contender, task, number + turn * task.cell.clients, client)
                 client.latencies.append(took)
