@@ -50,7 +50,7 @@ def draw(raw: dict[str, Any], folder: Path, console: Console) -> list[Path]:
     return draw_all(raw, folder)
 
 
-def write_page(raw: dict[str, Any], page: Path, console: Console) -> None:
+def write_page(raw: dict[str, Any], page: Path, console: Console, *, pictures: bool = True) -> None:
     """Write the page of a run, with its pictures beside it; the notes on it stay.
 
     Raises
@@ -65,7 +65,8 @@ def write_page(raw: dict[str, Any], page: Path, console: Console) -> None:
         kept, ended, _ = rest.partition(_NOTES_END)
         if begun and ended:
             notes = f"{_NOTES_BEGIN}{kept}{_NOTES_END}"
-    drawn = {path.stem for path in draw(raw, page.parent / _IMAGES, console)}
+    paths = draw(raw, page.parent / _IMAGES, console) if pictures else []
+    drawn = {path.stem for path in paths}
     first, *others = tables(raw)
     parts = [
         "# Performance",

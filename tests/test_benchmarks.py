@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks import options
+from benchmarks.report import write_page
+from benchmarks.run import choose
+from rich.console import Console
 
 from slotwarden.embedded.account import server_account
 from slotwarden.embedded.places import temporary_directory
@@ -66,27 +70,30 @@ def test_a_refusal_writes_no_wal(results: dict[str, Any]) -> None:
     assert explained["slotwarden, the day exists"]["WAL Records"] > 0
 
 
-def test_options_that_cannot_be_are_refused() -> None:
-    for options in (["--rounds", "0"], ["--seconds", "-1"], ["--sizes", "17"], ["--cells", "x"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks", "--list", *options],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 2, options
+@pytest.mark.parametrize(
+    "arguments", [["--rounds", "0"], ["--seconds", "-1"], ["--sizes", "17"], ["--sizes", "x"]]
+)
+def test_options_that_cannot_be_are_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options.read(arguments)
+    assert ended.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
+
+
+def test_cells_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(ValueError, match="no cell matches"):
+        choose(options.read(["--cells", "colder/*"]))
 
 
 def test_the_page_keeps_its_notes(results: dict[str, Any], tmp_path: Path) -> None:
-    figures, page = tmp_path / "results.json", tmp_path / "performance.md"
-    figures.write_text(json.dumps(results))
-    command = [sys.executable, "-m", "benchmarks", "report", str(figures), "--page", str(page)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    page = tmp_path / "performance.md"
+    write_page(results, page, Console(), pictures=False)
     first = page.read_text()
     assert first.startswith("# Performance\n")
     end = "<!-- end of the notes -->"
-    page.write_text(first.replace(end, f"Narrower rows bought a tenth.\n{end}"))
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    assert page.read_text() == first.replace(end, f"Narrower rows bought a tenth.\n{end}")
+    noted = first.replace(end, f"Narrower rows bought a tenth.\n{end}")
+    page.write_text(noted)
+    write_page(results, page, Console(), pictures=False)
+    assert page.read_text() == noted
