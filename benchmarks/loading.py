@@ -83,7 +83,9 @@ _LIMIT_DAY = {
 _USAGE = {**_LIMIT_DAY, "used_units": "1"}
 
 
-def load(url: str, reservations: int, progress: Callable[[str], None]) -> None:
+def load(
+    url: str, reservations: int, contenders: set[str], progress: Callable[[str], None]
+) -> None:
     """Fill the ten years before next year's end, on the channels that have room.
 
     Indexes are dropped and made anew, triggers rest: what they would do is in the rows. The
@@ -93,6 +95,8 @@ def load(url: str, reservations: int, progress: Callable[[str], None]) -> None:
     ----------
     reservations : int
         A multiple of the number of channels.
+    contenders : set of str
+        Whose tables are filled, beside slotwarden's.
 
     Raises
     ------
@@ -102,27 +106,23 @@ def load(url: str, reservations: int, progress: Callable[[str], None]) -> None:
     bookings = _BOOKINGS.format(
         channels=CHANNELS, past=_PAST_DAYS, days=DAYS, each=reservations // CHANNELS
     )
+    others = sorted({TABLES[name] for name in contenders if name in TABLES})
     first_of_limit = f"{_ENTRIES} where e.nth = 1"
     copies = [
         ("slotwarden.reservation", _RESERVATION, ""),
         ("slotwarden.usage_ledger", _LEDGER, _ENTRIES),
         ("slotwarden.limit_day", _LIMIT_DAY, first_of_limit),
-        *((f"bench.{table}", _RESERVATION, "") for table in sorted(set(TABLES.values()))),
-        ("bench.orm_usage", _USAGE, first_of_limit),
+        *((f"bench.{table}", _RESERVATION, "") for table in others),
+        *([("bench.orm_usage", _USAGE, first_of_limit)] if TABLES["orm"] in others else []),
     ]
     for table, values, tail in copies:
         progress(f"{reservations:,}: {table}")
         _copy(url, table, values, f"from ({bookings}) as b {tail}")
     with session(url) as connection:
-        for sequence in ("slotwarden.reservation_id_seq", *_sequences()):
-            rows(connection, f"select setval('{sequence}', {reservations})")
-        # The counters of the ORM's table are those of the ledger.
+        for sequence in ("slotwarden.reservation", *(f"bench.{table}" for table in others)):
+            rows(connection, f"select setval('{sequence}_id_seq', {reservations})")
         progress(f"{reservations:,}: checking")
         _check(connection, reservations)
-
-
-def _sequences() -> list[str]:
-    return [f"bench.{table}_id_seq" for table in sorted(set(TABLES.values()))]
 
 
 def _copy(url: str, table: str, values: dict[str, str], source: str) -> None:

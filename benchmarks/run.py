@@ -83,8 +83,7 @@ def run(options: argparse.Namespace, console: Console) -> Path:
         redis_socket, no_redis = stack.enter_context(redis_server())
         skipped = {} if redis_socket else {"redis": no_redis}
         cells = [cell for cell in cells if cell.contender not in skipped]
-        sizes = sorted({cell.size for cell in cells})
-        databases, held = _make_databases(data, sizes, progress)
+        databases, held = _make_databases(data, cells, progress)
         loaded = time.monotonic() - began
         results = {
             **_measure(data, cells, databases, rounds, seconds, redis_socket, progress, options),
@@ -104,9 +103,10 @@ def run(options: argparse.Namespace, console: Console) -> Path:
 
 
 def _make_databases(
-    data: Path, sizes: list[int], progress: Progress
+    data: Path, cells: list[Cell], progress: Progress
 ) -> tuple[dict[int, str], dict[str, Any]]:
     """Return the databases by size, and what a booking takes in those that hold some."""
+    sizes = sorted({cell.size for cell in cells})
     task = progress.add_task("making databases", total=len(sizes))
     databases = {size: f"size_{size}" for size in sizes}
     found: dict[str, Any] = {}
@@ -115,7 +115,8 @@ def _make_databases(
             progress.update(task, description=f"making a database of {size_name(size)}")
             url = make_database(server, name)
             if size:
-                load(url, size, lambda text: progress.update(task, description=text))
+                contenders = {cell.contender for cell in cells if cell.size == size}
+                load(url, size, contenders, lambda text: progress.update(task, description=text))
                 with session(url) as connection:
                     found[size_name(size)] = stored(connection, size)
             progress.advance(task)
