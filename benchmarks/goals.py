@@ -16,7 +16,7 @@ Key = tuple[str, str, int, int]
 
 @dataclass(frozen=True)
 class Verdict:
-    """A goal, what was measured, and whether that meets it; None: not measured."""
+    """A goal, what was measured, and whether that meets it; None: that cannot be said."""
 
     goal: str
     measured: str
@@ -29,6 +29,11 @@ def _judged(
     if not values:
         return Verdict(goal, "not measured", None)
     return Verdict(goal, told(values, unit), holds(median(values)))
+
+
+def _told(what: str, values: list[float]) -> Verdict:
+    """Tell a figure that has no number to be measured against."""
+    return Verdict(what, told(values) if values else "not measured", None)
 
 
 def verdicts(results: Results) -> list[Verdict]:
@@ -92,7 +97,7 @@ def _refusals(results: Results) -> list[Verdict]:
             " ms",
         ),
         _judged(
-            "Full day: no byte of WAL in a burst of 50 refusals (median of the bursts)",
+            "Full day: no byte of WAL in a burst of 50 refusals (the least of the bursts)",
             results.series("wal_bytes_a_burst", *key),
             lambda found: found == 0,
             " bytes",
@@ -115,11 +120,10 @@ def _one_day(results: Results) -> list[Verdict]:
             lambda found: found < 100,
             " ms",
         ),
-        _judged(
-            "50 callers at once: share of pairs served in the order of their arrival"
-            " (1 is all; told, not aimed at a number)",
+        _told(
+            "50 callers at once: share of all pairs that are served in the order of their sending"
+            " (1: all; by chance: 0.5)",
             results.series("pairs_in_order", "burst", "sql", _CALLERS, 0),
-            lambda found: found >= 0.9,
         ),
         _judged(
             "50 callers on one day with room: at least 20 times the ORM's throughput",

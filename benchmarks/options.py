@@ -32,7 +32,7 @@ def read(arguments: list[str]) -> argparse.Namespace:
         "--list", action="store_true", help="print the names of the cells, measure nothing"
     )
     parser.add_argument("--rounds", type=int, help="how often each cell is measured (5)")
-    parser.add_argument("--seconds", type=float, help="length of a round of a cell (3; full: 10)")
+    parser.add_argument("--seconds", type=float, help="length of a round of a cell (2; full: 10)")
     parser.add_argument(
         "--sizes",
         type=lambda text: [parse_size(each) for each in text.split(",")],

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, console: Console) -> Path:
     """
     cells = choose(options)
     rounds = options.rounds or (1 if options.smoke else 5)
-    seconds = options.seconds or (0.1 if options.smoke else 10.0 if options.full else 3.0)
+    seconds = options.seconds or (0.1 if options.smoke else 10.0 if options.full else 2.0)
     options.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with ExitStack() as stack:
