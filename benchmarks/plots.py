@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.cells import CONTENDERS, SHAPES, TITLES, size_name
 from benchmarks.figures import Results
@@ -130,8 +131,11 @@ def _latency(results: Results, axes: Axes) -> bool:
             label = f"{TITLES[contender]}, {clients} client{'s' * (clients > 1)}{what}"
             _line(axes, points, label, color=_COLOURS[contender], linestyle=dash)
     if any_drawn:
-        axes.set_xticks(range(len(sizes)), [size_name(size) for size in sizes])
+        axes.set_xticks(range(len(sizes)), [size_name(size) if size else "none" for size in sizes])
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("reservations in the table before")
         axes.set_ylabel("median latency, ms")
         axes.set_title("Latency against the size of the table", loc="left", fontsize=11)
@@ -150,7 +154,7 @@ def _ratios(results: Results, axes: Axes) -> bool:
         if found:
             label = (
                 f"{cell['shape']}, {TITLES[cell['contender']]},"
-                f" {cell['clients']} cl., {size_name(cell['size'])}"
+                f" {cell['clients']} cl., {size_name(cell['size']) if cell['size'] else 'empty'}"
             )
             bars.append((label, cell["contender"], found))
     for place, (_, contender, found) in enumerate(bars):
