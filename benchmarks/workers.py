@@ -1,7 +1,7 @@
 """Processes, each with threads, in which the contenders that are application code book.
 
 As many processes as processor cores: one interpreter would be the limit instead of the database.
-They live as long as the run, so that connections and their plans stay warm.
+They live as long as the run; each contender's connections make their plans before the clock runs.
 """
 
 from __future__ import annotations
@@ -49,6 +49,15 @@ class _Client:
     booked: int = 0
     calls: int = 0
     last: float = 0.0
+
+
+@dataclass
+class _Kept:
+    """The contender that a process has open."""
+
+    key: tuple[str, str] = ("", "")
+    threads: int = 0
+    contender: Contender | None = None
 
 
 class Workers:
@@ -130,7 +139,7 @@ def _receive(pipe: Connection, cell: Cell) -> Any:
 
 
 def _serve(pipe: Connection) -> None:
-    kept: dict[tuple[str, str], tuple[int, Contender]] = {}
+    kept = _Kept()
     while True:
         try:
             task: Task = pipe.recv()
@@ -143,9 +152,7 @@ def _serve(pipe: Connection) -> None:
             pipe.send(RuntimeError(f"{task.cell.name}: {type(error).__name__}: {error}"))
 
 
-def _work(
-    task: Task, kept: dict[tuple[str, str], tuple[int, Contender]], pipe: Connection
-) -> list[_Client]:
+def _work(task: Task, kept: _Kept, pipe: Connection) -> list[_Client]:
     numbers = range(task.first, task.cell.clients, task.step)
     contender = _contender(task, len(numbers), kept)
     clients = [_Client([]) for _ in numbers]
@@ -200,23 +207,18 @@ def _work(
     return clients
 
 
-def _contender(
-    task: Task, threads: int, kept: dict[tuple[str, str], tuple[int, Contender]]
-) -> Contender:
-    """Return a contender with a connection for each thread, the last one's if it has enough."""
+def _contender(task: Task, threads: int, kept: _Kept) -> Contender:
+    """Return a contender with a connection for each thread, the last one's if that will do.
+
+    Only one is kept: the server has no room for every contender's connections at once.
+    """
     key = (task.cell.contender, task.url)
-    size, found = kept.get(key, (0, None))
-    if found is not None and size >= threads:
-        return found
-    if found is not None:
-        found.close()
-    # The server has room for one contender with many connections at a time.
-    for other, (_, each) in list(kept.items()):
-        each.engine.dispose()
-        if other == key:
-            del kept[other]
+    if kept.contender is not None and kept.key == key and kept.threads >= threads:
+        return kept.contender
+    if kept.contender is not None:
+        kept.contender.close()
     made = make(task.cell.contender, task.url, threads, task.room, task.redis_socket)
-    kept[key] = (threads, made)
+    kept.key, kept.threads, kept.contender = key, threads, made
     return made
 
 

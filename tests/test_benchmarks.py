@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,8 +36,11 @@ def results() -> dict[str, Any]:
         check=False,
         timeout=300,
     )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    raw: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    try:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        raw: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    finally:
+        shutil.rmtree(folder)
     return raw
 
 
