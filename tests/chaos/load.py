@@ -19,7 +19,7 @@ from histories.workload import Client, _now
 from .server import wait_for
 from .stage import SHAPE
 
-_OPTIONS = "-c TimeZone=UTC -c statement_timeout=20s"
+_OPTIONS = "-c TimeZone=UTC -c statement_timeout=20s -c client_min_messages=error"
 _CONNECT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.01
 # Whose outcome can be learnt by asking again. A claim cannot: it takes whatever is due by then.

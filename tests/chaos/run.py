@@ -17,8 +17,12 @@ from slotwarden.embedded import find_binaries
 from slotwarden.embedded.binaries import BIN_VARIABLE
 
 from .crashes import crashed_backends
+from .deadlocks import deadlocks
+from .pooler import pooler_restarts
 from .stage import Report, Skipped, Stage
+from .standbys import asynchronous_standby, synchronous_standby
 from .victims import killed_committing, killed_idle, killed_waiting
+from .wrapper import idle_transactions, lost_reply, no_connections, statement_timeouts
 
 Case = Callable[[Stage], Report]
 
@@ -27,6 +31,14 @@ CASES: Mapping[str, Case] = {
     "killed-waiting": killed_waiting,
     "killed-committing": killed_committing,
     "crash": crashed_backends,
+    "lost-reply": lost_reply,
+    "connections": no_connections,
+    "statement-timeout": statement_timeouts,
+    "idle-transaction": idle_transactions,
+    "deadlock": deadlocks,
+    "pooler": pooler_restarts,
+    "standby-sync": synchronous_standby,
+    "standby-async": asynchronous_standby,
 }
 _HEAD = ("case", "what came about", "calls", "succeeded", "unknown", "violations", "seconds")
 
