@@ -23,10 +23,12 @@ from .stage import Report, Skipped, Stage, carried_out, conclude, empty
 RESTARTS = 20
 _CALLS_BETWEEN = 40
 _LOOKS = 20
-# Beside what a client has set with SET: prepared statements, channels, locks, temporary tables.
+# Settings but those that PgBouncer itself sets to each client's own; statements, channels, locks.
 _LEFT_IN_SESSION = """
 select array(
   select name || '=' || setting from pg_settings where source = 'session'
+    and name not in ('application_name', 'client_encoding', 'DateStyle', 'TimeZone',
+      'standard_conforming_strings')
   union all select 'prepared ' || name from pg_prepared_statements
   union all select 'listens ' || channel from pg_listening_channels() as channel
   union all select 'lock ' || locktype from pg_locks

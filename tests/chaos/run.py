@@ -16,8 +16,10 @@ from histories.run import show
 from slotwarden.embedded import find_binaries
 from slotwarden.embedded.binaries import BIN_VARIABLE
 
+from .clock import moved_clock
 from .crashes import crashed_backends
 from .deadlocks import deadlocks
+from .disks import full_tables, full_wal
 from .pooler import pooler_restarts
 from .stage import Report, Skipped, Stage
 from .standbys import asynchronous_standby, synchronous_standby
@@ -39,6 +41,9 @@ CASES: Mapping[str, Case] = {
     "pooler": pooler_restarts,
     "standby-sync": synchronous_standby,
     "standby-async": asynchronous_standby,
+    "disk-full-wal": full_wal,
+    "disk-full-tables": full_tables,
+    "clock": moved_clock,
 }
 _HEAD = ("case", "what came about", "calls", "succeeded", "unknown", "violations", "seconds")
 

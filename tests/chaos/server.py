@@ -96,10 +96,10 @@ class Server:
             raise RuntimeError(f"{command[0]} failed: {done.stderr[-2000:]}")
 
     def make_data(self, major: int) -> None:
-        """Fill the data folder with an empty cluster."""
+        """Fill the data folder with an empty cluster; its WAL comes in small files."""
         private_directory(self.data, self._account)
         made = cluster.initdb_command(self.bin_dir, major, self.data, durable=False)
-        self.run("initdb", *made[1:])
+        self.run("initdb", *made[1:], "--wal-segsize=1")
 
     def copy_data(self, source: Path) -> None:
         """Take the data of a server that is not running."""

@@ -83,11 +83,10 @@ def asynchronous_standby(stage: Stage) -> Report:
             address = Address(primary.url())
             with Load(address, world, seed=100 + number) as load:
                 load.go_on(_CALLS_BETWEEN)
-                receiver = standby.process_named("walreceiver")
-                receiver.suspend()
+                # Stopped here and not at the standby, which would find the rest in its socket.
+                primary.process_named("walsender").suspend()
                 load.go_on(_LOST_CALLS)
                 primary.kill()
-                receiver.resume()
                 _promote(standby)
                 address.url = standby.url()
                 load.go_on(_CALLS_BETWEEN)
