@@ -28,6 +28,8 @@ _HOUR = 3600
 _NEAR_SECONDS = 60
 # What these say is what has been done on purpose: entries are dated by the server's clock.
 _ABOUT_THE_CLOCK = frozenset({"clock", "lease"})
+# PostgreSQL's own timeouts go by that clock too.
+_OUT_OF_TIME = frozenset({"55P03", "57014"})
 
 
 class Clock:
@@ -99,12 +101,14 @@ def moved_clock(stage: Stage) -> Report:
         history = conclude(server.url(), "leases", world, client.ops)
         report.judge(history, passed_over=_ABOUT_THE_CLOCK)
         world = empty(server.url())
-        with Load(Address(server.url()), world, seed=7) as load:
+        load = Load(Address(server.url()), world, seed=7, harmless=_OUT_OF_TIME)
+        with load:
             right = 0
             for jump in range(JUMPS):
                 load.go_on(_CALLS_BETWEEN)
                 right += clock.see(server, (_HOUR, 0, -_HOUR, 0)[jump % 4])
             load.go_on(_CALLS_BETWEEN)
+        report.count("calls out of time at a jump", len(load.seen))
         report.exact("jumps under load, seen by the server", right, JUMPS)
         history = conclude(server.url(), "jumps", world, load.ops)
         back = sum(

@@ -20,6 +20,8 @@ _CALLS_BETWEEN = 100
 _REFUSED_CALLS = 100
 _FULL = "No space left on device"
 _PANIC = "PANIC:"
+# No file of the WAL is kept for later, so that each new one needs room.
+_NO_RESERVE = {"wal_recycle": "off", "min_wal_size": "2MB", "max_wal_size": "10GB"}
 _TABLES = ("reservation", "usage_ledger", "request", "limit_day")
 
 
@@ -81,7 +83,7 @@ def _bring_back(server: Server) -> None:
 def full_wal(stage: Stage) -> Report:
     """Fill the disk of the WAL under load: the server goes down, and recovers with room."""
     report = Report()
-    with _disk(stage) as disk, stage.server(started=False) as server:
+    with _disk(stage) as disk, stage.server(_NO_RESERVE, started=False) as server:
         wal = server.data / "pg_wal"
         subprocess.run(["cp", "-a", f"{wal}/.", str(disk.path)], check=True)
         subprocess.run(["rm", "-r", str(wal)], check=True)
