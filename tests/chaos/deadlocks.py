@@ -26,9 +26,7 @@ class Caller:
     """Books the days of a transaction in odd order, and repeats what a deadlock has undone."""
 
     def __init__(self, number: int, address: Address, world: World) -> None:
-        self.client = Survivor(
-            number, address, world, Registry(), harmless=frozenset({"40P01"})
-        )
+        self.client = Survivor(number, address, world, Registry(), harmless=frozenset({"40P01"}))
         self.committed = 0
         self._number = number
         self._draw = random.Random(number)  # noqa: S311

@@ -95,9 +95,7 @@ def full_wal(stage: Stage) -> Report:
                 load.go_on(_CALLS_BETWEEN)
                 before = server.count_in_log(_PANIC)
                 disk.fill()
-                wait_for(
-                    lambda seen=before: server.count_in_log(_PANIC) > seen, "no disk was full"
-                )
+                wait_for(lambda seen=before: server.count_in_log(_PANIC) > seen, "no disk was full")
                 disk.free()
                 _bring_back(server)
             load.go_on(_CALLS_BETWEEN)

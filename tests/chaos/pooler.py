@@ -14,6 +14,7 @@ import psycopg2
 from slotwarden import Scheduler, SlotTaken
 from slotwarden.embedded.cluster import SUPERUSER
 from slotwarden.embedded.places import private_directory
+from slotwarden.embedded.supervisor import _die_with_parent
 
 from .load import Address, Load, pause
 from .server import DATABASE, PORT, Server, wait_for
@@ -42,7 +43,9 @@ class Pooler:
     """A PgBouncer between clients and a server."""
 
     def __init__(self, stage: Stage, server: Server, size: int) -> None:
-        program = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+        program = shutil.which(
+            "pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
+        )
         if program is None:
             raise Skipped("there is no pgbouncer (Debian: apt install pgbouncer)")
         self._program = program
@@ -75,6 +78,7 @@ class Pooler:
                 stdout=log,
                 stderr=log,
                 cwd="/",
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509
                 **self._account.popen_identity(),
             )
         wait_for(self._answers, f"pgbouncer does not answer: {self.log()[-1000:]}")

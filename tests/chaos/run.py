@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,6 +128,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--markdown", type=Path, help="write the tables there as well")
     asked = parser.parse_args(arguments)
+    # So that servers are stopped, and what is mounted is unmounted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     unknown = [name for name in asked.case if name not in CASES]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}; there are {', '.join(CASES)}")
@@ -147,5 +151,7 @@ def main(arguments: Sequence[str]) -> int:
                 kept.write(f"PostgreSQL {stage.major}\n\n{_markdown(mine)}\n")
     bad = [f"{result.case} on {result.major}" for result in results if not result.good]
     done = sum(result.report is not None for result in results)
-    console.print(f"{done} cases run, {len(results) - done} skipped or broken; bad: {bad or 'none'}")
+    console.print(
+        f"{done} cases run, {len(results) - done} skipped or broken; bad: {bad or 'none'}"
+    )
     return 1 if bad else 0

@@ -55,7 +55,9 @@ class Report:
         if number != expected:
             self.failures.append(f"{name}: {number}, not {expected}")
 
-    def judge(self, history: History, *, passed_over: frozenset[str] = frozenset()) -> list[Violation]:
+    def judge(
+        self, history: History, *, passed_over: frozenset[str] = frozenset()
+    ) -> list[Violation]:
         """Let the oracle look at a history, and note what it finds."""
         found = self.note(history)
         found = [violation for violation in found if violation.check not in passed_over]
@@ -159,11 +161,10 @@ def conclude(url: str, name: str, world: World, ops: Sequence[Op]) -> History:
 
 
 def carried_out(url: str, ops: Sequence[Op]) -> int:
-    """Return how many of the unknown calls with a key were carried out (before they are settled)."""
+    """Return how many unknown calls with a key were carried out, before they are settled."""
     workspace = Workspace(url, 0)
     try:
         keys = {key for (key,) in workspace.rows("select request_key from slotwarden.request")}
     finally:
         workspace.close()
     return sum(op.outcome == "unknown" and op.key in keys for op in ops)
-

@@ -16,7 +16,7 @@ from histories.history import Op, World
 
 from .server import Server, wait_for
 from .singles import booking, end
-from .stage import Report, Stage, carried_out, conclude, empty
+from .stage import Report, Stage, conclude, empty
 
 ROUNDS = 20
 _GATE = 4_721_002
@@ -146,7 +146,6 @@ def _scene(stage: Stage, report: Report, name: str, **settings: str) -> Iterator
             observer.autocommit = True
             scene = _Scene(server, world, observer)
             yield scene
-            carried_out(server.url(), scene.ops)
             report.judge(conclude(server.url(), name, world, scene.ops))
 
 
@@ -169,7 +168,9 @@ def killed_idle(stage: Stage) -> Report:
                 end(op, "rolled_back")
             scene.gone(victim.backend)
             freed += not scene.booked(op)
-        held = scene.ask("select count(*) from pg_locks where relation = 'slotwarden.limit_day'::regclass")
+        held = scene.ask(
+            "select count(*) from pg_locks where relation = 'slotwarden.limit_day'::regclass"
+        )
     report.exact("killed after a booking, which is there", kept, ROUNDS)
     report.exact("killed in an open transaction, of which nothing is left", freed, ROUNDS)
     report.exact("locks left behind", held, 0)

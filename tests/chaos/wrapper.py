@@ -66,7 +66,7 @@ def lost_reply(stage: Stage) -> Report:
         report.exact("calls: OutcomeUnknown", unknown["call"], ROUNDS)
         report.exact("COMMITs: OutcomeUnknown", unknown["commit"], ROUNDS)
         history = conclude(server.url(), "lost replies", world, ops)
-        same = [history.requests.get(op.key or "") == ("reserve_slot", id) for op, id in told]
+        same = [history.requests.get(op.key or "") == ("reserve_slot", n) for op, n in told]
         report.exact("settled by the same key", sum(same), 2 * ROUNDS)
         report.exact("bookings", len(history.reservations), 2 * ROUNDS)
         report.judge(history)
@@ -130,8 +130,10 @@ def _all_taken(server: Server, web: URL, report: Report) -> list[Op]:
     for connection in held:
         connection.close()
     wait_for(
-        lambda: server.query("select count(*) < 5 from pg_stat_activity where usename = 'web'")
-        == [(True,)],
+        lambda: (
+            server.query("select count(*) < 5 from pg_stat_activity where usename = 'web'")
+            == [(True,)]
+        ),
         "the connections are still taken",
     )
     return ops
