@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import importlib.util
 import shutil
@@ -10,13 +11,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+
 from histories.calls import Registry, statement_of
 from histories.history import Op
 from histories.plan import DEFAULT
 from histories.workload import _now
 
 from .load import Address, Load, Survivor
-from .server import Server
+from .server import Server, wait_for
 from .singles import slot
 from .stage import Report, Skipped, Stage, conclude, empty
 
@@ -69,7 +72,14 @@ class Clock:
     def see(self, server: Server, seconds: int) -> int:
         """Move the clock, and return 1 if the server then has that time."""
         self.set(seconds)
-        ((there,),) = server.query("select clock_timestamp()")
+
+        def told() -> list[Any]:
+            with contextlib.suppress(psycopg2.Error):
+                return server.query("select clock_timestamp()")
+            return []
+
+        # A backend may just have aborted.
+        ((there,),) = wait_for(told, "the server does not tell the time")
         off = (there - _now()).total_seconds() - seconds
         return int(abs(off) < _NEAR_SECONDS)
 
@@ -109,7 +119,10 @@ def moved_clock(stage: Stage) -> Report:
                 right += clock.see(server, (_HOUR, 0, -_HOUR, 0)[jump % 4])
             load.go_on(_CALLS_BETWEEN)
         report.count("calls out of time at a jump", len(load.seen))
+        # libfaketime reads its file in PostgreSQL's signal handlers too, and may abort there.
+        report.count("backends that aborted", server.count_in_log("terminated by signal 6"))
         report.exact("jumps under load, seen by the server", right, JUMPS)
+        server.wait_until_ready()
         history = conclude(server.url(), "jumps", world, load.ops)
         back = sum(
             later.at < earlier.at
