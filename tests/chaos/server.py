@@ -68,7 +68,8 @@ class Server:
         self.bin_dir = bin_dir
         self.data = root / "data"
         self.sockets = root / "s"
-        self.settings = dict(settings or {})
+        # Lies with the data, so that a server that is killed leaves nothing behind elsewhere.
+        self.settings = {"dynamic_shared_memory_type": "mmap", **(settings or {})}
         self.log_file = root / "log"
         self._account = account
         self._environment = dict(environment or {})
