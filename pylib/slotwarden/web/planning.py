@@ -31,6 +31,7 @@ From = Annotated[Day | None, Query(alias="from", description="First day; today i
 Days = Annotated[int, Query(ge=1, le=366, description="How many days.")]
 
 _ZONE_OF_NO_TYPES = "UTC"
+_MOST_DAYS = 366
 
 
 @router.get("/channels", summary="List the channels of the picker")
@@ -97,10 +98,19 @@ def slots(
     horizon_days: Annotated[int, Query(ge=1, le=366)] = 14,
 ) -> list[SlotView]:
     """Return the next free slots, in the order in which ``next`` would book them."""
+    # One day more than asked for, and cut: of a span that begins after today, the function leaves
+    # out the last day.
     found = here.scheduler.available_slots(
-        video_type, from_day, count, channel=channel, horizon_days=horizon_days
+        video_type,
+        from_day,
+        count,
+        channel=channel,
+        horizon_days=horizon_days if from_day is None else min(horizon_days + 1, _MOST_DAYS),
     )
-    return [SlotView.model_validate(slot) for slot in found]
+    within = [
+        slot for slot in found if from_day is None or (slot.day - from_day).days < horizon_days
+    ]
+    return [SlotView.model_validate(slot) for slot in within]
 
 
 @router.get("/channels/{channel}/status", summary="Show the limits on one day")
