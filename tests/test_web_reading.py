@@ -27,7 +27,10 @@ def test_a_channel_tells_its_zone_and_what_its_types_take(
 ) -> None:
     call(session(connect), "set_channel", p_channel="default", p_time_zone="Asia/Tokyo")
     found = client.get(CHANNEL).json()
-    assert (found["time_zone"], found["posting_times"]) == ("Asia/Tokyo", ["10:00", "14:00", "18:00"])
+    assert (found["time_zone"], found["posting_times"]) == (
+        "Asia/Tokyo",
+        ["10:00", "14:00", "18:00"],
+    )
     assert [each["video_type"] for each in found["types"]] == ["final", "short"]
     assert {each["limit_id"] for each in found["types"][0]["charges"]} == {"final", "api_units"}
     ahead = dt.datetime.fromisoformat(found["local_now"]) - dt.datetime.now(dt.UTC).replace(
@@ -73,9 +76,7 @@ def test_other_calendars_can_read_the_feed(client: httpx.Client) -> None:
     assert event["uid"] == f"{made['reservation_id']}@slotwarden.slotwarden"
     assert event["summary"] == "final: films/ß, one; two.mp4"
     assert event["dtstart"].dt == dt.datetime.fromisoformat(made["scheduled_publish_time"])
-    again = client.get(
-        f"{CHANNEL}/calendar.ics", headers={"if-none-match": answer.headers["etag"]}
-    )
+    again = client.get(f"{CHANNEL}/calendar.ics", headers={"if-none-match": answer.headers["etag"]})
     assert again.status_code == 304
     booked(client, "11:00")
     changed = client.get(
@@ -139,7 +140,9 @@ def test_two_who_take_one_slot_at_the_same_moment(client: httpx.Client) -> None:
     def drop(reservation: dict[str, Any]) -> None:
         move = {"date": coming().isoformat(), "time": "16:00"}
         start.wait()
-        answers.append(client.patch(f"/api/reservations/{reservation['reservation_id']}", json=move))
+        answers.append(
+            client.patch(f"/api/reservations/{reservation['reservation_id']}", json=move)
+        )
 
     threads = [threading.Thread(target=drop, args=[each]) for each in (first, second)]
     for each in threads:

@@ -123,7 +123,9 @@ def test_a_database_that_is_away_is_503_without_its_words() -> None:
 def test_an_error_that_is_not_slotwardens_says_nothing_of_the_database(
     database_url: str, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    query(session(connect), "revoke execute on function slotwarden.daily_status from slotwarden_app")
+    query(
+        session(connect), "revoke execute on function slotwarden.daily_status from slotwarden_app"
+    )
     with client_of(database_url) as client:
         found: dict[str, Any] = problem(client.get(f"{CHANNEL}/status"), 503)
         assert "permission" not in json.dumps(found)
