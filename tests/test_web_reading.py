@@ -72,6 +72,7 @@ def test_other_calendars_can_read_the_feed(client: httpx.Client) -> None:
     made = booked(client, video="films/ß, one; two.mp4")
     answer = client.get(f"{CHANNEL}/calendar.ics")
     assert answer.headers["content-type"].startswith("text/calendar")
+    event: Any
     (event,) = Calendar.from_ical(answer.content).walk("VEVENT")
     assert event["uid"] == f"{made['reservation_id']}@slotwarden.slotwarden"
     assert event["summary"] == "final: films/ß, one; two.mp4"

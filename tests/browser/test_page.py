@@ -123,10 +123,10 @@ def test_a_drop_on_a_taken_slot_snaps_back_and_says_why(browser: Any, address: s
 def test_two_people_drop_a_video_on_one_slot(browser: Any, address: str) -> None:
     people = [Watched(browser, _DESKTOP) for _ in range(2)]
     pages = [each.open(address, f"date={MONDAY}&type=short") for each in people]
-    slot = pages[0].locator(".fc-event.free").first.get_attribute("aria-label")
+    slot = pages[0].locator(".fc-event.free").first.text_content()
     # The second has not seen the first one's move when dropping.
     pages[1].route("**/calendar?*", lambda route: route.abort())
-    targets = [page.get_by_label(slot) for page in pages]
+    targets = [page.locator(".fc-event.free", has_text=slot) for page in pages]
     first, second = people[0].event("bloopers"), people[1].event("week-in-a-minute")
     people[0].drag(first, targets[0])
     assert "Moved: bloopers.mp4" in people[0].notice().inner_text()

@@ -1,7 +1,7 @@
 // The limits of a day as bars.
 
 import { el } from "./dom.js";
-import { compact, limitName, longDay, number, resetText } from "./format.js";
+import { compact, limitName, number, resetText } from "./format.js";
 import { limitsInOrder, resetOf, state } from "./state.js";
 
 const FULL = 100;
@@ -46,21 +46,19 @@ function fillBars(bars) {
         row ? track(row, charge) : el("span", { class: "track" }),
       ),
     ),
+    el("span", { class: "unseen" }, described(bars.dataset.bars)),
   );
 }
 
-export function describe(day) {
-  const told = rowsOf(day)
+// The same for those who do not see bars.
+const described = (day) =>
+  rowsOf(day)
     .filter(([, row]) => row)
-    .map(([charge, row]) => `${limitName(charge.limit_id)} ${row.used_units} of ${row.max_units}`);
-  return [longDay(day), ...told].join(", ");
-}
+    .map(([charge, row]) => `, ${limitName(charge.limit_id)} ${row.used_units} of ${row.max_units}`)
+    .join("");
 
 export function updateBars() {
-  for (const bars of document.querySelectorAll("[data-bars]")) {
-    fillBars(bars);
-    bars.closest("button")?.setAttribute("aria-label", describe(bars.dataset.bars));
-  }
+  for (const bars of document.querySelectorAll("[data-bars]")) fillBars(bars);
 }
 
 // The same at length, for the dialog of a day.

@@ -1,9 +1,9 @@
 // FullCalendar, in the channel's zone: it is given wall clock times as if they were UTC's.
 
-import { barsOf, describe, updateBars } from "./bars.js";
+import { barsOf, updateBars } from "./bars.js";
 import { read } from "./api.js";
 import { el } from "./dom.js";
-import { addDays, asDate, dayOf, monthText, shortDay, slotText, spanText, timeOf, videoName } from "./format.js";
+import { addDays, asDate, dayOf, monthText, shortDay, spanText, timeOf, videoName } from "./format.js";
 import { localNow, state, today } from "./state.js";
 
 const GLYPHS = { scheduled: "", uploading: "↑", completed: "✓", failed: "!" };
@@ -92,9 +92,12 @@ async function load(info) {
 }
 
 function face({ event, timeText }) {
-  const { entry } = event.extendedProps;
+  const { entry, slot } = event.extendedProps;
   const time = el("span", { class: "at" }, timeText);
-  if (!entry) return { domNodes: [time, el("span", { class: "what" }, "+ free")] };
+  if (!entry) {
+    const rest = el("span", { class: "unseen" }, `: book a ${state.type} on ${shortDay(slot.day)}`);
+    return { domNodes: [time, el("span", { class: "what" }, "+ free"), rest] };
+  }
   return {
     domNodes: [
       el(
@@ -105,19 +108,14 @@ function face({ event, timeText }) {
         el("span", { class: "kind" }, entry.video_type),
       ),
       el("span", { class: "what" }, event.title),
+      el("span", { class: "unseen" }, `, ${shortDay(entry.day)}, ${entry.upload_status}`),
     ],
   };
 }
 
 function label({ event, el: node }) {
-  const { entry, slot } = event.extendedProps;
+  const { entry } = event.extendedProps;
   node.setAttribute("role", "button");
-  node.setAttribute(
-    "aria-label",
-    entry
-      ? `${slotText(entry.day, entry.local_time)}: ${entry.video_type} ${event.title}, ${entry.upload_status}`
-      : `Book the free slot ${slotText(slot.day, slot.local_time)} for a ${state.type}`,
-  );
   if (entry) node.title = `${entry.local_time} ${entry.video_type}: ${event.title} (${entry.upload_status})`;
 }
 
@@ -127,7 +125,6 @@ const dayButton = (day, text) =>
     {
       type: "button",
       class: "day",
-      "aria-label": describe(day),
       "aria-haspopup": "dialog",
       onclick: () => handlers.day(day),
     },
@@ -187,7 +184,18 @@ export function createCalendar(node, given, { date, view }) {
     eventDidMount: label,
     dayHeaderContent: dayHeader,
     dayCellContent: dayCell,
+    // Its content names a day better than its number alone.
+    dayCellDidMount: ({ el: node }) => node.removeAttribute("aria-labelledby"),
     moreLinkContent: ({ num }) => `+${num}`,
+    // The dialog of the day lists them all, in place of a popover.
+    moreLinkClick: ({ date: at, jsEvent }) => {
+      jsEvent.preventDefault();
+      handlers.day(dayOf(at));
+    },
+    moreLinkDidMount: ({ el: node }) => {
+      node.setAttribute("role", "button");
+      node.removeAttribute("aria-controls");
+    },
     eventDragStart: () => { dragging = true; },
     eventDragStop: () => { dragging = false; },
     eventDrop: (info) => handlers.drop(info, dayOf(info.event.start), timeOf(info.event.start)),
