@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="the extra slotwarden[browser] is not installed"
 )
+Image = pytest.importorskip("PIL.Image", reason="the extra slotwarden[browser] is not installed")
 
 from sessions import APP, Connect, query, session  # noqa: E402
 from slotwarden import Scheduler, create_engine  # noqa: E402

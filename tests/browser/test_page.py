@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import MONDAY, SIZES, Watched, calendar, chromium, needs_chromium
+from pages import MONDAY, SIZES, Image, Watched, calendar, chromium, needs_chromium
 
 from sessions import Connect
 from web_support import TOKEN
@@ -20,6 +21,7 @@ _IMAGES = _HERE.parents[1] / "docs" / "images"
 _DESKTOP = SIZES[-1]
 _PHONE = SIZES[0]
 _MOST_SHIFT = 0.001
+_COLOURS = 96
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,9 @@ def _picture(page: Any, name: str) -> None:
     """Keep a screenshot where that is asked for: else they would change with each font."""
     if os.environ.get("SLOTWARDEN_WRITE_IMAGES"):
         _IMAGES.mkdir(exist_ok=True)
-        page.screenshot(path=_IMAGES / f"{name}.png")
+        with Image.open(io.BytesIO(page.screenshot())) as picture:
+            small = picture.convert("RGB").quantize(_COLOURS)
+        small.save(_IMAGES / f"{name}.png", optimize=True)
 
 
 def _violations(page: Any) -> list[str]:

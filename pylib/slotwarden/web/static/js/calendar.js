@@ -156,6 +156,7 @@ export function createCalendar(node, given, { date, view }) {
       month: { type: "dayGridMonth" },
     },
     firstDay: 1,
+    fixedWeekCount: false,
     headerToolbar: false,
     height: "100%",
     expandRows: true,
