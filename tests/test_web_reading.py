@@ -91,6 +91,8 @@ def states(answer: httpx.Response) -> Iterator[str | None]:
     for line in answer.iter_lines():
         if line.startswith("data:"):
             yield json.loads(line.removeprefix("data:"))["fingerprint"]
+        elif line.startswith(":"):
+            pytest.fail("nothing was told until the stream had to be kept alive")
 
 
 def test_a_change_is_told_to_those_who_look_at_its_days(database_url: str) -> None:

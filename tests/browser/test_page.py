@@ -21,7 +21,7 @@ _IMAGES = _HERE.parents[1] / "docs" / "images"
 _DESKTOP = SIZES[-1]
 _PHONE = SIZES[0]
 _MOST_SHIFT = 0.001
-_COLOURS = 96
+_COLOURS = 200
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def _picture(page: Any, name: str) -> None:
     if os.environ.get("SLOTWARDEN_WRITE_IMAGES"):
         _IMAGES.mkdir(exist_ok=True)
         with Image.open(io.BytesIO(page.screenshot())) as picture:
-            small = picture.convert("RGB").quantize(_COLOURS)
+            small = picture.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE)
         small.save(_IMAGES / f"{name}.png", optimize=True)
 
 
@@ -179,6 +179,9 @@ def test_an_empty_week_and_a_lost_server_say_so(
     with calendar(database_url, connect) as address:
         page = watched.open(address, "date=2027-06-07")
         assert "Nothing is booked in these days" in page.locator("#overlay").inner_text()
+        page.get_by_role("button", name="Go to the next booking, Wed 3 Mar").click()
+        watched.event("ep-044").wait_for()
+        page.wait_for_selector("#pulse[data-state=live]")
     page.wait_for_selector("#pulse[data-state=lost]")
     page.get_by_role("button", name="Later").click()
     page.wait_for_selector("#overlay .card.bad")

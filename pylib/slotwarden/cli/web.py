@@ -10,7 +10,7 @@ import os
 import sys
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -110,11 +110,10 @@ def web(
                 # A fragment stays in the browser; the page takes it out of the address.
                 fragment.append(f"token={token}")
             webbrowser.open(page + ("#" + "&".join(fragment) if fragment else ""))
-        try:
+        # The usual end of a server.
+        with suppress(KeyboardInterrupt):
             serve(create_app(scheduler, wanted), listening)
-        except KeyboardInterrupt:
-            # The usual end of a server.
-            settings.output.notice("Stopped.")
+        settings.output.notice("Stopped.")
 
 
 def _require_extra() -> None:

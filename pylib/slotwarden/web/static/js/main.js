@@ -4,12 +4,13 @@ import * as api from "./api.js";
 import * as view from "./calendar.js";
 import * as dialogs from "./dialogs.js";
 import { byId, el } from "./dom.js";
-import { slotText, videoName } from "./format.js";
+import { shortDay, slotText, videoName } from "./format.js";
 import { follow, pulse, stopFollowing } from "./live.js";
 import { explain, notify, wantsAnotherSlot } from "./notices.js";
 import { rememberNow, state, today } from "./state.js";
 
 const RETRY_MS = 4000;
+const LOOKED_AHEAD_DAYS = 90;
 
 let calendar = null;
 let failing = false;
@@ -52,7 +53,19 @@ function loaded(entries, slots) {
   byId("warnings").classList.toggle("some", state.warnings.length > 0);
   const hint = slots.length ? "Click a free slot to book it." : "";
   if (entries.length) overlay();
-  else overlay(el("p", { class: "card" }, `Nothing is booked in these days. ${hint}`));
+  else showEmpty(hint);
+}
+
+// Leads to where something is booked: an empty week is no dead end.
+async function showEmpty(hint) {
+  const card = el("div", { class: "card" }, el("p", {}, `Nothing is booked in these days. ${hint}`));
+  overlay(card);
+  const ahead = { from: today(), days: LOOKED_AHEAD_DAYS };
+  const { entries } = await api.read(state.channel, "calendar", ahead).catch(() => ({ entries: [] }));
+  const next = entries.find((entry) => entry.day >= view.shown().from) ?? entries[0];
+  if (!next) return;
+  const show = () => calendar.gotoDate(next.day);
+  card.append(el("button", { type: "button", onclick: show }, `Go to the next booking, ${shortDay(next.day)}`));
 }
 
 function failed(problem) {
