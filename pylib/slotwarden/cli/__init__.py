@@ -20,6 +20,7 @@ from slotwarden.cli import (
     psql,
     reading,
     recalculation,
+    web,
 )
 from slotwarden.cli.arguments import with_options_first
 from slotwarden.cli.failures import EXIT_CODES, EXPECTED, ExitCode, exit_for, failure_of
@@ -75,6 +76,7 @@ app.add_typer(administration.limits, name="limit")
 app.command()(recalculation.recalculate)
 app.command("import")(importing.import_videos)
 app.command()(demonstration.demo)
+app.command()(web.web)
 app.command()(langflix.import_langflix)
 app.command()(langflix.import_conflicts)
 app.command()(langflix.rebook)

@@ -1,0 +1,77 @@
+// Calls of the API. A refusal is thrown as a Problem, with the members of problem+json.
+
+const AGAIN_AFTER_MS = 700;
+
+export class Problem extends Error {
+  constructor(members) {
+    super(members.detail || members.title);
+    Object.assign(this, { fields: {}, ...members });
+  }
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// crypto.randomUUID is there on secure origins only.
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+async function ask(path, options) {
+  let response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem({
+      status: 0,
+      name: "Offline",
+      title: "No connection",
+      detail: "slotwarden cannot be reached. Nothing is lost; it is tried again.",
+    });
+  }
+  if (response.ok) return response.status === 204 ? null : response.json();
+  const problem = await response.json().catch(() => ({ title: response.statusText }));
+  throw new Problem({ status: response.status, ...problem });
+}
+
+export const get = (path, parameters = {}, signal = undefined) => {
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, v]) => v !== undefined));
+  return ask(`${path}${query.size ? `?${query}` : ""}`, { signal });
+};
+
+// The key lets a call be repeated whose answer was lost: it is carried out once.
+async function change(method, path, body, version) {
+  const headers = { "content-type": "application/json", "idempotency-key": newKey() };
+  if (version !== undefined) headers["if-match"] = `"${version}"`;
+  const options = { method, headers, body: body && JSON.stringify(body) };
+  try {
+    return await ask(path, options);
+  } catch (problem) {
+    if (![0, 504].includes(problem.status)) throw problem;
+    await pause(AGAIN_AFTER_MS);
+    return ask(path, options);
+  }
+}
+
+const channelPath = (channel) => `/api/channels/${encodeURIComponent(channel)}`;
+
+export const channels = () => get("/api/channels");
+export const channel = (name) => get(channelPath(name));
+export const read = (name, what, parameters, signal) =>
+  get(`${channelPath(name)}/${what}`, parameters, signal);
+export const eventsPath = (name, from, days) =>
+  `${channelPath(name)}/events?${new URLSearchParams({ from, days })}`;
+export const feedPath = (name, token) =>
+  `${channelPath(name)}/calendar.ics${token ? `?${new URLSearchParams({ token })}` : ""}`;
+
+export const enter = (token) => change("POST", "/api/session", { token });
+export const reserve = (name, wish) => change("POST", `${channelPath(name)}/reservations`, wish);
+export const reserveNext = (name, wish) =>
+  change("POST", `${channelPath(name)}/reservations/next`, wish);
+export const move = (entry, date, time) =>
+  change("PATCH", `/api/reservations/${entry.reservation_id}`, { date, time }, entry.version);
+export const retry = (entry, date, time) =>
+  change("POST", `/api/reservations/${entry.reservation_id}/retry`, { date, time }, entry.version);
+export const cancel = (entry) =>
+  change("DELETE", `/api/reservations/${entry.reservation_id}`, undefined, entry.version);

@@ -1,0 +1,84 @@
+"""The workspace behind the application, and what several routes ask of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
+
+from slotwarden.exceptions import DailyLimitReached, SlotwardenError
+from slotwarden.models import DailyStatus
+from slotwarden.scheduler import Scheduler
+from slotwarden.web.settings import WebSettings
+
+
+class Workspace:
+    """A scheduler and the settings.
+
+    Parameters
+    ----------
+    scheduler : Scheduler
+        Over an engine, as the application's role: nothing but functions is called.
+    settings : WebSettings
+        How the application answers.
+    """
+
+    def __init__(self, scheduler: Scheduler, settings: WebSettings) -> None:
+        self.scheduler = scheduler
+        self.settings = settings
+
+    @property
+    def schema(self) -> str:
+        """The workspace's schema."""
+        return self.scheduler.schema
+
+    def now(self) -> dt.datetime:
+        """Return the present, aware, in UTC."""
+        return self.settings.clock().astimezone(dt.UTC)
+
+    def local_now(self, time_zone: str) -> dt.datetime:
+        """Return the present on the clock of a zone; in UTC if this Python does not know it."""
+        try:
+            return self.now().astimezone(ZoneInfo(time_zone))
+        except (ZoneInfoNotFoundError, ValueError):
+            return self.now()
+
+    def reset_of(self, refusal: DailyLimitReached, channel: str | None) -> dt.datetime | None:
+        """Tell when the day of a reached limit ends; None if that cannot be found out.
+
+        Parameters
+        ----------
+        refusal : DailyLimitReached
+            Names limit and day.
+        channel : str, optional
+            The channel that was asked for. A limit's day is the same for all that charge it.
+        """
+        asked = [] if channel is None else [channel]
+        for name in dict.fromkeys([*asked, *self.settings.channels]):
+            # The refusal is the answer, whatever becomes of this.
+            with suppress(SlotwardenError, SQLAlchemyError):
+                found = self._reset_on(
+                    self.scheduler.daily_status(refusal.day, channel=name), refusal
+                )
+                if found is not None:
+                    return found
+        return None
+
+    @staticmethod
+    def _reset_on(rows: Iterable[DailyStatus], refusal: DailyLimitReached) -> dt.datetime | None:
+        return next((row.resets_at for row in rows if row.limit_id == refusal.limit), None)
+
+
+def workspace_of(request: Request) -> Workspace:
+    """Return the workspace that the application was made with."""
+    found: Workspace = request.app.state.workspace
+    return found
+
+
+Here = Annotated[Workspace, Depends(workspace_of)]
+"""The workspace, as a route takes it."""

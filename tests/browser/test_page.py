@@ -1,0 +1,207 @@
+"""The calendar page in a real browser: what people see and do."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import MONDAY, SIZES, Image, Watched, calendar, chromium, needs_chromium
+
+from sessions import Connect
+from web_support import TOKEN
+
+pytestmark = needs_chromium
+
+_HERE = Path(__file__).parent
+_IMAGES = _HERE.parents[1] / "docs" / "images"
+_DESKTOP = SIZES[-1]
+_PHONE = SIZES[0]
+_MOST_SHIFT = 0.001
+_COLOURS = 200
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def address(database_url: str, connect: Connect) -> Iterator[str]:
+    with calendar(database_url, connect) as found:
+        yield found
+
+
+def _picture(page: Any, name: str) -> None:
+    """Keep a screenshot where that is asked for: else they would change with each font."""
+    if os.environ.get("SLOTWARDEN_WRITE_IMAGES"):
+        _IMAGES.mkdir(exist_ok=True)
+        with Image.open(io.BytesIO(page.screenshot())) as picture:
+            small = picture.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE)
+        small.save(_IMAGES / f"{name}.png", optimize=True)
+
+
+def _violations(page: Any) -> list[str]:
+    page.evaluate((_HERE / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{each['id']}: {node['html'][:120]}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}px")
+def test_nothing_moves_complains_or_keeps_people_out(
+    browser: Any, address: str, size: tuple[int, int]
+) -> None:
+    for scheme in ("light", "dark"):
+        for name, fragment in (("week", ""), ("month", "view=month")):
+            watched = Watched(browser, size, color_scheme=scheme)
+            page = watched.open(address, f"date={MONDAY}&{fragment}")
+            _picture(page, f"{name}-{size[0]}-{scheme}")
+            assert page.evaluate("window.shifted") <= _MOST_SHIFT
+            assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+            assert _violations(page) == []
+            assert watched.complaints == []
+            watched.context.close()
+
+
+def test_dialogs_are_accessible_on_a_phone_and_in_the_dark(browser: Any, address: str) -> None:
+    for size, scheme in ((_PHONE, "light"), (_DESKTOP, "dark")):
+        watched = Watched(browser, size, color_scheme=scheme)
+        page = watched.open(address, f"date={MONDAY}")
+        page.locator("button.day").nth(2).click()
+        page.wait_for_selector("dialog[open] .limits li")
+        _picture(page, f"day-{size[0]}-{scheme}")
+        assert "resets" in page.locator("dialog").inner_text()
+        assert _violations(page) == []
+        page.get_by_role("button", name="Book on this day").click()
+        page.wait_for_selector("dialog .times > *")
+        assert _violations(page) == []
+        page.keyboard.press("Escape")
+        page.locator("#warnings").click()
+        assert _violations(page) == []
+        page.keyboard.press("Escape")
+        assert watched.complaints == []
+        watched.context.close()
+
+
+def test_a_video_is_dragged_to_a_free_slot(browser: Any, address: str) -> None:
+    watched = Watched(browser, _DESKTOP)
+    page = watched.open(address, f"date={MONDAY}")
+    free = page.locator(".fc-event.free", has_text="10:00").first
+    watched.drag(watched.event("bloopers"), free)
+    assert "Moved: bloopers.mp4" in watched.notice().inner_text()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.fc-event.booked')].some("
+        "(e) => e.textContent.includes('bloopers') && e.textContent.includes('10:00'))"
+    )
+    assert watched.complaints == []
+
+
+def test_a_drop_on_a_taken_slot_snaps_back_and_says_why(browser: Any, address: str) -> None:
+    watched = Watched(browser, _DESKTOP)
+    page = watched.open(address, f"date={MONDAY}")
+    video = watched.event("bloopers")
+    before = video.bounding_box()
+    watched.drag(video, watched.event("ep-046"))
+    page.wait_for_selector(".notice.bad .primary")
+    told = watched.notice().inner_text()
+    assert "bloopers.mp4 stays on Fri 5 Mar, 18:00" in told
+    assert "taken by ep-046-landfall.mp4" in told
+    _picture(page, "refused-1440-light")
+    page.wait_for_selector("#calendar[aria-busy=false]")
+    assert watched.event("bloopers").bounding_box() == before
+    assert _violations(page) == []
+    page.locator(".notice .primary").click()
+    page.wait_for_selector(".notice.good")
+    assert "Moved: bloopers.mp4" in watched.notice().inner_text()
+    assert watched.complaints == []
+
+
+def test_two_people_drop_a_video_on_one_slot(browser: Any, address: str) -> None:
+    people = [Watched(browser, _DESKTOP) for _ in range(2)]
+    pages = [each.open(address, f"date={MONDAY}&type=short") for each in people]
+    slot = pages[0].locator(".fc-event.free").first.text_content()
+    # The second has not seen the first one's move when dropping.
+    pages[1].route("**/calendar?*", lambda route: route.abort())
+    targets = [page.locator(".fc-event.free", has_text=slot) for page in pages]
+    first, second = people[0].event("bloopers"), people[1].event("week-in-a-minute")
+    people[0].drag(first, targets[0])
+    assert "Moved: bloopers.mp4" in people[0].notice().inner_text()
+    people[1].drag(second, targets[1])
+    pages[1].unroute("**/calendar?*")
+    pages[1].wait_for_selector(".notice.bad .primary")
+    told = people[1].notice().inner_text()
+    assert "week-in-a-minute.mp4 stays on Sun 7 Mar, 10:00" in told
+    assert "taken" in told
+    pages[1].locator(".notice .primary").click()
+    pages[1].wait_for_selector(".notice.good")
+
+
+def test_what_somebody_else_books_appears_by_itself(browser: Any, address: str) -> None:
+    people = [Watched(browser, _DESKTOP) for _ in range(2)]
+    pages = [each.open(address, f"date={MONDAY}") for each in people]
+    pages[0].locator(".fc-event.free").first.click()
+    pages[0].get_by_label("Video (its path or name)").fill("films/new.mp4")
+    pages[0].get_by_role("button", name="Book", exact=True).click()
+    people[1].event("new.mp4").wait_for()
+    assert [each.complaints for each in people] == [[], []]
+
+
+def test_everything_can_be_done_with_the_keyboard(browser: Any, address: str) -> None:
+    watched = Watched(browser, _DESKTOP)
+    page = watched.open(address, f"date={MONDAY}")
+    page.locator(".fc-event.free").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.type("typed.mp4")
+    page.keyboard.press("Enter")
+    watched.event("typed.mp4").wait_for()
+    watched.event("typed.mp4").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Cancel reservation").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    watched.event("typed.mp4").wait_for(state="detached")
+    assert watched.complaints == []
+
+
+def test_an_empty_week_and_a_lost_server_say_so(
+    browser: Any, database_url: str, connect: Connect
+) -> None:
+    watched = Watched(browser, _PHONE)
+    with calendar(database_url, connect) as address:
+        page = watched.open(address, "date=2027-06-07")
+        assert "Nothing is booked in these days" in page.locator("#overlay").inner_text()
+        page.get_by_role("button", name="Go to the next booking, Wed 3 Mar").click()
+        watched.event("ep-044").wait_for()
+        page.wait_for_selector("#pulse[data-state=live]")
+    page.wait_for_selector("#pulse[data-state=lost]")
+    page.get_by_role("button", name="Later").click()
+    page.wait_for_selector("#overlay .card.bad")
+    assert "cannot be reached" in page.locator("#overlay").inner_text()
+
+
+def test_the_page_asks_for_the_token(browser: Any, database_url: str, connect: Connect) -> None:
+    with calendar(database_url, connect, token=TOKEN) as address:
+        watched = Watched(browser, _PHONE)
+        watched.page.goto(address)
+        watched.page.get_by_role("textbox", name="Token").fill("not the right one")
+        watched.page.get_by_role("button", name="Enter").click()
+        watched.page.wait_for_selector("dialog .inline p")
+        watched.page.get_by_role("textbox", name="Token").fill(TOKEN)
+        watched.page.get_by_role("button", name="Enter").click()
+        watched.page.wait_for_selector("#pulse[data-state=live]")
+        assert TOKEN not in watched.page.url
+        assert watched.complaints == []
+        # From the command's own address.
+        other = Watched(browser, _PHONE)
+        other.open(address, f"token={TOKEN}")
+        assert TOKEN not in other.page.url
+        assert _violations(other.page) == []
