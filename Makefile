@@ -19,22 +19,22 @@ ALL_PG := 18 16 $(patsubst %/,%,$(dir $(SYSTEM_PG))) $(subst :, ,$(SLOTWARDEN_PG
   histories-long mutants interleavings bench bench-full bench-smoke chaos
 
 help: ## show this
-	@echo "make demo      50 callers fight over one day, on a PostgreSQL that is started for it"
-	@echo "make web       the calendar in a browser, on a PostgreSQL of your own that keeps its data"
-	@echo "make test      the tests, on that PostgreSQL"
-	@echo "make test-all  the tests on every major version of PostgreSQL at hand, and in a browser"
-	@echo "make test-browser  those in a browser alone"
+	@echo "make demo            50 callers fight over one day, on a PostgreSQL that is started for it"
+	@echo "make web             the calendar in a browser, on a PostgreSQL of your own that keeps its data"
+	@echo "make test            the tests, on that PostgreSQL"
+	@echo "make test-all        the tests on every major version of PostgreSQL at hand, and in a browser"
+	@echo "make test-browser    those in a browser alone"
 	@echo "make histories       random concurrent calls, and a checker that replays them (minutes)"
 	@echo "make histories-long  the same at length, resumed where it stopped (hours)"
 	@echo "make mutants         deliberate bugs, each of which the checker has to catch"
 	@echo "make interleavings   every pair of calls, driven step by step"
-	@echo "make bench         bookings beside other ways to book, measured against the goals (25 minutes)"
-	@echo "make bench-full    every combination (hours)"
-	@echo "make bench-smoke   every contender once, for correctness only (seconds)"
+	@echo "make bench           bookings beside other ways to book, measured against the goals (25 minutes)"
+	@echo "make bench-full      every combination (hours)"
+	@echo "make bench-smoke     every contender once, for correctness only (seconds)"
 	@echo "make chaos           faults made on purpose: crashes, lost replies, full disks ... (minutes)"
-	@echo "make lint      ruff, mypy, and a parser for the SQL"
-	@echo "make psql      psql on your lasting server"
-	@echo "make clean     remove .venv and what the tools left (your data stay)"
+	@echo "make lint            ruff, mypy, and a parser for the SQL"
+	@echo "make psql            psql on your lasting server"
+	@echo "make clean           remove .venv and what the tools left (your data stay)"
 	@echo
 	@echo "PYTHON=...             the Python to use, 3.11 or newer (now: $(PYTHON))"
 	@echo "SLOTWARDEN_PG_BIN=...  a folder of PostgreSQL binaries to use instead of the packaged ones"
@@ -94,8 +94,8 @@ bench: $(VENV)/.installed-bench
 bench-full: $(VENV)/.installed-bench
 	@$(BIN)/python -m benchmarks --full $(BENCH)
 
-bench-smoke: $(VENV)/.installed-bench
-	@$(BIN)/python -m benchmarks --smoke $(BENCH)
+bench-smoke: $(VENV)/.installed-test $(VENV)/.installed-bench
+	@$(BIN)/python -m pytest -q benchmarks
 
 # CASE=... for one case, PG=... for one version.
 chaos: $(VENV)/.installed-chaos

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+
 from benchmarks import options
 from benchmarks.report import write_page
 from benchmarks.run import choose
-from rich.console import Console
-
 from slotwarden.embedded.account import server_account
 from slotwarden.embedded.places import temporary_directory
 
