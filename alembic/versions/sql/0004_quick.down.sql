@@ -893,7 +893,7 @@ $$;
 
 drop function refuse_direct_insert();
 
-drop function posting_charges(channel, text, date);
+drop function days_with_room(channel, text, date, integer);
 
 drop function times_of_day(text, date);
 

@@ -523,27 +523,48 @@ end;
 comment on function times_of_day(text, date) is
   'Posting times of a channel on a day, then the full hours from 09:00 to 21:00.';
 
--- What one video takes of the limits whose day is the channel's own: with one
--- of them full, no time of that day is free.
-create function posting_charges(p_channel channel, p_type text, p_day date)
-returns charge[]
+-- The days on which the limits whose day is the channel's own have room for
+-- one more video: with one of them full, no time of that day is free.
+create function days_with_room(
+  p_channel channel,
+  p_type text,
+  p_first_day date,
+  p_days integer
+)
+returns setof date
 language sql
 stable
 begin atomic
-  select array(
-    select row(r.limit_id, l.counted_at, p_day, r.units)::charge
+  select ahead.day
+  from (
+    select p_first_day + n as day from generate_series(0, p_days - 1) as days (n)
+  ) as ahead
+  where not exists (
+    select
     from charge_rule as r
     join daily_limit as l on l.limit_id = r.limit_id
+    left join limit_day as d on d.limit_id = r.limit_id and d.day = ahead.day
     where r.channel_id = (p_channel).channel_id
       and r.video_type = p_type
       and l.counted_at = 'publish'
       and coalesce(l.time_zone, (p_channel).time_zone) = (p_channel).time_zone
-  );
+      and r.units + coalesce(
+        (
+          select e.used_units
+          from usage_ledger as e
+          where e.limit_id = r.limit_id and e.day = ahead.day
+          order by e.version desc
+          limit 1
+        ),
+        0
+      ) > coalesce(d.max_units, l.max_units)
+  )
+  order by ahead.day;
 end;
 
 
-comment on function posting_charges(channel, text, date) is
-  'The charges that every slot of a day would make, whatever its time.';
+comment on function days_with_room(channel, text, date, integer) is
+  'Days of a span on which no posting limit of a channel is full for a video type.';
 
 -- The next free slots of a channel, as committed now, in the order of
 -- times_of_day. Days that are full are passed over as a whole. Candidates that
@@ -570,9 +591,9 @@ declare
   v_full charge[];
   v_found integer := 0;
 begin
-  for v_offset in 0 .. p_horizon_days - 1 loop
-    v_day := v_first_day + v_offset;
-    continue when (limit_refusal(posting_charges(p_channel, p_type, v_day))).code is not null;
+  for v_day in
+    select d from days_with_room(p_channel, p_type, v_first_day, p_horizon_days) as d
+  loop
     for v_time in select t from times_of_day(p_channel.channel_id, v_day) as t loop
       v_slot := local_instant(v_day + v_time, p_channel.time_zone);
       continue when v_slot is null or v_slot <= p_from;

@@ -23,9 +23,9 @@ declare
   v_full charge[];
   v_found integer := 0;
 begin
-  for v_offset in 0 .. p_horizon_days - 1 loop
-    v_day := v_first_day + v_offset;
-    continue when (limit_refusal(posting_charges(p_channel, p_type, v_day))).code is not null;
+  for v_day in
+    select d from days_with_room(p_channel, p_type, v_first_day, p_horizon_days) as d
+  loop
     for v_time in select t from times_of_day(p_channel.channel_id, v_day) as t loop
       v_slot := local_instant(v_day + v_time, p_channel.time_zone);
       continue when v_slot is null or v_slot <= p_from;
