@@ -128,6 +128,18 @@ def test_swtkn(scheduler: Scheduler) -> None:
     assert str(error) == error.message
 
 
+def test_a_refusal_that_is_not_raised_says_the_same(scheduler: Scheduler) -> None:
+    scheduler.reserve_slot(DAY, "final", TEN)
+    with pytest.raises(errors.SlotTaken) as caught:
+        scheduler.reserve_slot(DAY, "short", TEN)
+    refused = scheduler.try_reserve_slot(DAY, "short", TEN)
+    assert refused.message == caught.value.message
+    assert isinstance(refused.refusal, errors.SlotTaken)
+    assert str(refused.refusal) == refused.message
+    assert refused.refusal.detail == caught.value.detail
+    assert scheduler.try_reserve_slot(DAY, "short", ELEVEN).message is None
+
+
 def test_swlim_of_a_limit_counted_at_publish(scheduler: Scheduler) -> None:
     scheduler.override_day("final", DAY, 1)
     scheduler.reserve_slot(DAY, "final", TEN)
@@ -154,6 +166,34 @@ def test_swnfd(scheduler: Scheduler) -> None:
     with pytest.raises(errors.ReservationNotFound) as caught:
         scheduler.cancel_reservation(2**62)
     assert (caught.value.sqlstate, caught.value.reservation_id) == ("SWNFD", 2**62)
+
+
+def test_swnfd_of_a_key_whose_reservation_is_gone(scheduler: Scheduler, engine: Engine) -> None:
+    booked = scheduler.reserve_slot(DAY, "final", TEN, request_key="k").reservation_id
+    scheduler.cancel_reservation(booked)
+    _execute(engine, "delete from slotwarden.reservation where reservation_id = :id", id=booked)
+    with pytest.raises(errors.ReservationNotFound) as caught:
+        scheduler.reserve_slot(DAY, "final", TEN, request_key="k")
+    assert (caught.value.request_key, caught.value.video) == ("k", None)
+
+
+def test_swnfd_of_a_video_and_of_an_import_conflict(scheduler: Scheduler) -> None:
+    with pytest.raises(errors.ReservationNotFound) as caught:
+        scheduler.record_upload("nobody's")
+    assert (caught.value.video, caught.value.reservation_id) == ("nobody's", None)
+    with pytest.raises(errors.ReservationNotFound) as caught:
+        scheduler.rebook_import_conflict(2**62)
+    assert (caught.value.import_conflict_id, caught.value.video) == (2**62, None)
+
+
+def test_swnon(scheduler: Scheduler) -> None:
+    for day in (DAY, DAY + dt.timedelta(days=1)):
+        scheduler.override_day("final", day, 0)
+    with pytest.raises(errors.NoSlotAvailable) as caught:
+        scheduler.reserve_next_slot("final", DAY, horizon_days=2)
+    error = caught.value
+    assert (error.sqlstate, error.channel, error.video_type) == ("SWNON", "default", "final")
+    assert (error.from_date, error.horizon_days) == (DAY, 2)
 
 
 def test_swsta(scheduler: Scheduler, engine: Engine) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from .exceptions import InvalidArgument, NonexistentLocalTime
 
@@ -230,8 +230,24 @@ _CHECKS_OF: dict[tuple[str, str], Callable[[str, object], Any]] = {
 }
 
 
-def check_arguments(function: str, arguments: Mapping[str, object]) -> dict[str, Any]:
-    """Give the values to bind, by the name of the SQL parameter (``p_...``).
+class Check(NamedTuple):
+    """How an argument is checked, and the SQL parameter (``p_...``) that it is."""
+
+    name: str
+    parameter: str
+    check: Callable[[str, object], Any]
+
+
+def checks_of(function: str, names: Iterable[str]) -> tuple[Check, ...]:
+    """Find the checks of a function's arguments."""
+    return tuple(
+        Check(name, f"p_{name}", _CHECKS_OF.get((function, name)) or _CHECKS[name])
+        for name in names
+    )
+
+
+def check_arguments(checks: Iterable[Check], arguments: Mapping[str, object]) -> dict[str, Any]:
+    """Give the values to bind, by the name of the SQL parameter.
 
     None is passed on: whether a function takes null is for it to say.
 
@@ -243,10 +259,6 @@ def check_arguments(function: str, arguments: Mapping[str, object]) -> dict[str,
         SWGAP, of an aware datetime.
     """
     return {
-        f"p_{name}": None if value is None else _check_of(function, name)(name, value)
-        for name, value in arguments.items()
+        parameter: None if (value := arguments[name]) is None else check(name, value)
+        for name, parameter, check in checks
     }
-
-
-def _check_of(function: str, name: str) -> Callable[[str, object], Any]:
-    return _CHECKS_OF.get((function, name)) or _CHECKS[name]

@@ -12,6 +12,14 @@ from .calls import NESTED_RESERVATION, Calls, nested_reservation
 from .exceptions import InvalidArgument, NonexistentLocalTime
 from .models import BatchResult
 
+_RESULT_COLUMNS = (
+    "result.item",
+    "result.outcome",
+    "result.message",
+    "result.detail",
+    *NESTED_RESERVATION,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BookingWish:
@@ -62,25 +70,13 @@ class Batches(Calls):
         items = [self._item(place, wish) for place, wish in enumerate(requests, start=1)]
         rows = self._executor.call(
             "reserve_slots",
-            [
-                "result.item",
-                "result.outcome",
-                "result.message",
-                "result.detail",
-                *NESTED_RESERVATION,
-            ],
+            _RESULT_COLUMNS,
             {"requests": json.dumps(items), "all_or_nothing": all_or_nothing},
             changes=True,
         )
         return [
-            BatchResult(
-                row["item"],
-                row["outcome"],
-                nested_reservation(row),
-                row["message"],
-                row["detail"],
-            )
-            for row in rows
+            BatchResult(item, outcome, nested_reservation(reservation), message, detail)
+            for item, outcome, message, detail, *reservation in rows
         ]
 
     def _item(self, place: int, wish: BookingWish) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from .arguments import as_text
@@ -12,7 +12,7 @@ from .records import Record
 
 R = TypeVar("R", bound=Record)
 
-NESTED_RESERVATION = [f"(result.reservation).{name}" for name in Reservation.columns()]
+NESTED_RESERVATION = tuple(f"(result.reservation).{name}" for name in Reservation.columns())
 """Columns of a reservation that a result has as one of its own."""
 
 
@@ -45,8 +45,8 @@ class Calls:
         return self.channel if channel is None else channel
 
     def _row(self, record: type[R], function: str, **arguments: object) -> R:
-        (row,) = self._executor.call(function, _columns(record), arguments, changes=True)
-        return record.from_row(row)
+        (row,) = self._executor.call(function, record.selected(), arguments, changes=True)
+        return record.from_values(row)
 
     def _rows(
         self,
@@ -56,14 +56,10 @@ class Calls:
         *,
         changes: bool = False,
     ) -> list[R]:
-        rows = self._executor.call(function, _columns(record), arguments, changes=changes)
-        return [record.from_row(row) for row in rows]
+        rows = self._executor.call(function, record.selected(), arguments, changes=changes)
+        return [record.from_values(row) for row in rows]
 
 
-def nested_reservation(row: Mapping[Any, Any]) -> Reservation | None:
+def nested_reservation(values: Sequence[Any]) -> Reservation | None:
     """Build the reservation of `NESTED_RESERVATION`; None where the result has none."""
-    return None if row["reservation_id"] is None else Reservation.from_row(row)
-
-
-def _columns(record: type[Record]) -> list[str]:
-    return [f"result.{name}" for name in record.columns()]
+    return None if values[0] is None else Reservation.from_values(values)

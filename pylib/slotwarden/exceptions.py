@@ -192,18 +192,27 @@ class QuotaExhausted(DailyLimitReached):
 
 
 class NoSlotAvailable(BookingRefused):
-    """SWNON: nothing is free within the horizon."""
+    """SWNON: nothing is free in the ``horizon_days`` that begin with ``from_date``."""
 
     sqlstate = "SWNON"
     channel = _Detail("channel", str)
     video_type = _Detail("type", str)
+    from_date = _Detail("from", dt.date.fromisoformat)
+    horizon_days = _Detail("horizon_days", int)
 
 
 class ReservationNotFound(SlotwardenError):
-    """SWNFD: no such reservation."""
+    """SWNFD: no such reservation, or no such import conflict.
+
+    Only what it was looked for by is set: ``reservation_id``, ``request_key``
+    (its reservation was deleted since), ``video`` or ``import_conflict_id``.
+    """
 
     sqlstate = "SWNFD"
     reservation_id = _Detail("reservation_id", int)
+    request_key = _Detail("request_key", str)
+    video = _Detail("video", str)
+    import_conflict_id = _Detail("import_conflict_id", int)
 
 
 class IllegalTransition(SlotwardenError):

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import random
-import selectors
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
-from sqlalchemy import text
-from sqlalchemy.engine import URL, Connection, Engine, RowMapping
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
-from sqlalchemy.sql.elements import TextClause
 
-from .arguments import as_integer, check_arguments
+from .arguments import Check, as_integer, check_arguments, checks_of
 from .database import DRIVERS, create_engine, quote_identifier
 from .errors import translate_error
-from .exceptions import (
-    DatabaseUnavailable,
-    InvalidArgument,
-    OutcomeUnknown,
-    TransactionConflict,
-)
+from .exceptions import InvalidArgument, OutcomeUnknown, TransactionConflict
+from .pooled import Rows, driver_of, execute_pooled, is_watched, live_connection
 
 Target = Engine | Connection | Session | scoped_session[Session] | URL | str
 """What a scheduler can work through."""
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
-_MOST_DISCARDED = 100
 
 _UNKNOWN_WITH_KEY = "Repeat the call with the same request_key; that settles it."
 _UNKNOWN_WITHOUT_KEY = (
@@ -63,9 +54,9 @@ class Executor:
                 f" not {type(target).__name__}"
             )
         self._target = target
-        # A colon would begin a parameter of text().
-        self._prefix = quote_identifier(schema).replace(":", r"\:") + "."
-        self._statements: dict[str, TextClause] = {}
+        # A percent sign would begin a parameter.
+        self._prefix = quote_identifier(schema).replace("%", "%%") + "."
+        self._prepared: dict[str, _Prepared] = {}
 
     def close(self) -> None:
         """Close the connections of an engine made from a URL; leave a caller's alone."""
@@ -79,8 +70,8 @@ class Executor:
         arguments: Mapping[str, object],
         *,
         changes: bool,
-    ) -> Sequence[RowMapping]:
-        """Call a function of the workspace and give its rows.
+    ) -> Rows:
+        """Call a function of the workspace and give its rows, in order of ``columns``.
 
         Parameters
         ----------
@@ -96,14 +87,14 @@ class Executor:
             Whether it may change anything; if not, losing the connection
             leaves nothing in doubt.
         """
-        values = check_arguments(function, arguments)
-        statement = self._statements.get(function)
-        if statement is None:
-            statement = self._statements[function] = self._statement(function, columns, values)
+        prepared = self._prepared.get(function)
+        if prepared is None:
+            prepared = self._prepared[function] = self._prepare(function, columns, arguments)
+        values = check_arguments(prepared.checks, arguments)
         try:
             if isinstance(self._target, Engine):
-                return self._repeated(self._target, statement, values, changes=changes)
-            return self._joined(self._target, statement, values, changes=changes)
+                return self._repeated(self._target, prepared.statement, values, changes=changes)
+            return self._joined(self._target, prepared.statement, values, changes=changes)
         except UnicodeEncodeError as error:
             raise InvalidArgument(
                 f"a text does not fit the connection's encoding, {error.encoding}",
@@ -134,25 +125,27 @@ class Executor:
                 hint="Work through a Connection or a Session, with a transaction of your own.",
             )
 
-    def _statement(
-        self, function: str, columns: Sequence[str], parameters: Iterable[str]
-    ) -> TextClause:
-        named = ", ".join(f"{name} => :{name}" for name in parameters)
+    def _prepare(
+        self, function: str, columns: Iterable[str], parameters: Iterable[str]
+    ) -> _Prepared:
+        checks = checks_of(function, parameters)
+        named = ", ".join(f"{check.parameter} => %({check.parameter})s" for check in checks)
         selected = ", ".join(columns)
         # All names are this package's own, the schema is quoted; values are bound.
-        return text(f"select {selected} from {self._prefix}{function}({named}) as result")  # noqa: S608
+        statement = f"select {selected} from {self._prefix}{function}({named}) as result"  # noqa: S608
+        return _Prepared(statement, checks)
 
     def _joined(
         self,
         target: Connection | Session | scoped_session[Session],
-        statement: TextClause,
+        statement: str,
         values: dict[str, Any],
         *,
         changes: bool,
-    ) -> Sequence[RowMapping]:
+    ) -> Rows:
         connection, commits = self._connection_of(target)
         with self._translated(commits=changes and commits):
-            return connection.execute(statement, values).mappings().all()
+            return connection.exec_driver_sql(statement, values).all()
 
     def _connection_of(
         self, target: Connection | Session | scoped_session[Session]
@@ -165,11 +158,11 @@ class Executor:
                 connection = target.connection()
                 _require_supported(connection)
             # The caller may have put the connection into autocommit.
-            return connection, bool(_driver_connection(connection).autocommit)
+            return connection, bool(driver_of(connection).autocommit)
 
     def _repeated(
-        self, engine: Engine, statement: TextClause, values: dict[str, Any], *, changes: bool
-    ) -> Sequence[RowMapping]:
+        self, engine: Engine, statement: str, values: dict[str, Any], *, changes: bool
+    ) -> Rows:
         for attempt in range(self.retries):
             try:
                 return self._autocommitted(engine, statement, values, changes=changes)
@@ -180,22 +173,37 @@ class Executor:
         return self._autocommitted(engine, statement, values, changes=changes)
 
     def _autocommitted(
-        self, engine: Engine, statement: TextClause, values: dict[str, Any], *, changes: bool
-    ) -> Sequence[RowMapping]:
-        with self._translated(commits=False):
-            connection = _live_connection(engine)
-        with connection, _autocommit(connection), self._translated(commits=changes):
-            return connection.execute(statement, values).mappings().all()
+        self, engine: Engine, statement: str, values: dict[str, Any], *, changes: bool
+    ) -> Rows:
+        if is_watched(engine):
+            with self._translated(commits=False):
+                connection = live_connection(engine.connect)
+            with connection, _autocommit(connection), self._translated(commits=changes):
+                return connection.exec_driver_sql(statement, values).all()
+        try:
+            return execute_pooled(engine, statement, values)
+        except DBAPIError as error:
+            self._raise_translated(error, commits=changes and error.statement is not None)
+
+    def _raise_translated(self, error: DBAPIError, *, commits: bool) -> NoReturn:
+        translated = translate_error(error, schema=self.schema, commits=commits)
+        if translated is None:
+            raise error
+        raise translated from error
 
     @contextmanager
     def _translated(self, *, commits: bool) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            translated = translate_error(error, schema=self.schema, commits=commits)
-            if translated is None:
-                raise
-            raise translated from error
+            self._raise_translated(error, commits=commits)
+
+
+class _Prepared(NamedTuple):
+    """What is the same in all calls of a function."""
+
+    statement: str
+    checks: Sequence[Check]
 
 
 def _require_supported(target: Engine | Connection) -> None:
@@ -207,39 +215,6 @@ def _require_supported(target: Engine | Connection) -> None:
         )
 
 
-def _driver_connection(connection: Connection) -> DBAPIConnection:
-    driver_connection = connection.connection.dbapi_connection
-    if driver_connection is None:
-        raise DatabaseUnavailable("the connection was lost before")
-    return driver_connection
-
-
-def _live_connection(engine: Engine) -> Connection:
-    """Take a connection that the server has not closed while it lay in the pool.
-
-    Sent over a dead connection, a booking would have an unknown outcome though
-    nobody received it. Looking costs no round trip.
-    """
-    for _ in range(_MOST_DISCARDED):
-        connection = engine.connect()
-        if not _is_dead(_driver_connection(connection)):
-            return connection
-        connection.invalidate()
-        connection.close()
-    return engine.connect()
-
-
-def _is_dead(driver_connection: DBAPIConnection) -> bool:
-    if driver_connection.closed:
-        return True
-    with selectors.DefaultSelector() as selector:
-        selector.register(driver_connection.fileno(), selectors.EVENT_READ)
-        # A server that waits for a statement sends nothing, so anything there
-        # to read is its farewell. (Or a notification: then a connection is
-        # opened for nothing.)
-        return bool(selector.select(0))
-
-
 @contextmanager
 def _autocommit(connection: Connection) -> Iterator[None]:
     """Let the one statement commit by itself, with nothing sent before or after it.
@@ -247,7 +222,7 @@ def _autocommit(connection: Connection) -> Iterator[None]:
     SQLAlchemy's own isolation level AUTOCOMMIT sends a SET, which is a round
     trip and changes the session, each time that a pooled connection is used.
     """
-    driver_connection = _driver_connection(connection)
+    driver_connection = driver_of(connection)
     before = driver_connection.autocommit
     if not before:
         driver_connection.autocommit = True

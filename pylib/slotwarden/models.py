@@ -250,12 +250,13 @@ class UsageChange(Record):
 class ReservationOutcome(Record):
     """What came of `Scheduler.try_reserve_slot`.
 
-    ``outcome`` is ``reserved`` or the SQLSTATE of the refusal, ``detail`` what
-    the refusal's DETAIL would have been.
+    ``outcome`` is ``reserved`` or the SQLSTATE of the refusal, whose text and
+    DETAIL are ``message`` and ``detail``.
     """
 
     outcome: str
     reservation: Reservation | None
+    message: str | None
     detail: dict[str, Any] | None
 
     @property
@@ -266,7 +267,7 @@ class ReservationOutcome(Record):
     @property
     def refusal(self) -> SlotwardenError | None:
         """The exception that `Scheduler.reserve_slot` would have raised; None if booked."""
-        return error_for(self.outcome, f"refused: {self.outcome}", detail=self.detail)
+        return error_for(self.outcome, self.message or "", detail=self.detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Openings(Calls):
             },
             changes=True,
         )
-        return Blackout.from_row(row)
+        return Blackout.from_values(row)
 
     def remove_blackout(self, blackout_id: int) -> Blackout | None:
         """Let the channel publish again; give what was removed, None if there was nothing.
@@ -92,4 +92,4 @@ class Openings(Calls):
         rows = self._executor.call(
             "remove_blackout", _BLACKOUT_COLUMNS, {"blackout_id": blackout_id}, changes=True
         )
-        return Blackout.from_row(rows[0]) if rows else None
+        return Blackout.from_values(rows[0]) if rows else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from typing import Any, Self
+from operator import methodcaller
+from typing import Any, Self, get_args, get_type_hints
 
 
 class UploadStatus(StrEnum):
@@ -29,19 +30,19 @@ class CountedAt(StrEnum):
     UPLOAD = "upload"
 
 
-_CONVERT: dict[str, Callable[[Any], Any]] = {
-    "upload_status": UploadStatus,
-    "counted_at": CountedAt,
-    "lease_token": lambda value: uuid.UUID(str(value)),
+# By the type of a field. A status is looked up in a cache of C's, as an enum's own look-up is slow.
+_CONVERT: dict[object, Callable[[Any], Any]] = {
+    # The session's TimeZone must not show in what a caller sees.
+    dt.datetime: methodcaller("astimezone", dt.UTC),
+    UploadStatus: cache(UploadStatus),
+    CountedAt: cache(CountedAt),
+    uuid.UUID: lambda value: uuid.UUID(str(value)),
 }
 
 
-def _python_value(column: str, value: object) -> object:
-    if isinstance(value, dt.datetime):
-        # The session's TimeZone must not show in what a caller sees.
-        return value.astimezone(dt.UTC)
-    convert = _CONVERT.get(column)
-    return value if value is None or convert is None else convert(value)
+def _conversion(hint: object) -> Callable[[Any], Any] | None:
+    """Find how a field is converted whose type is ``hint``, or that or None."""
+    return next((_CONVERT[kind] for kind in (hint, *get_args(hint)) if kind in _CONVERT), None)
 
 
 _PLAIN: tuple[tuple[type, Callable[[Any], object]], ...] = (
@@ -76,6 +77,28 @@ class Record:
         return tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
 
     @classmethod
+    @cache
+    def selected(cls) -> tuple[str, ...]:
+        """Give what to select, of a ``result``, for `from_values`."""
+        return tuple(f"result.{name}" for name in cls.columns())
+
+    @classmethod
+    @cache
+    def _conversions(cls) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+        hints = get_type_hints(cls)
+        found = ((place, _conversion(hints[name])) for place, name in enumerate(cls.columns()))
+        return tuple((place, convert) for place, convert in found if convert is not None)
+
+    @classmethod
+    def from_values(cls, row: Iterable[Any]) -> Self:
+        """Build the record from the values of `columns`, in their order."""
+        values = list(row)
+        for place, convert in cls._conversions():
+            if values[place] is not None:
+                values[place] = convert(values[place])
+        return cls(*values)
+
+    @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Self:
         """Build the record from a row by column names; others are ignored.
 
@@ -84,7 +107,7 @@ class Record:
         KeyError
             The row lacks a column.
         """
-        return cls(**{name: _python_value(name, row[name]) for name in cls.columns()})
+        return cls.from_values(row[name] for name in cls.columns())
 
     def to_dict(self) -> dict[str, object]:
         """Give the record as plain values for JSON.

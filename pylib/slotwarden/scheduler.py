@@ -16,6 +16,8 @@ from .reading import Reading
 from .takeover import Takeover
 from .uploads import Uploads
 
+_OUTCOME_COLUMNS = ("result.outcome", "result.message", "result.detail", *NESTED_RESERVATION)
+
 
 class Scheduler(Batches, Uploads, Reading, Openings, Administration, Takeover):
     """Books publish slots; checks, locks and charges happen in PostgreSQL.
@@ -133,7 +135,7 @@ class Scheduler(Batches, Uploads, Reading, Openings, Administration, Takeover):
         """
         (row,) = self._executor.call(
             "try_reserve_slot",
-            ["result.outcome", "result.detail", *NESTED_RESERVATION],
+            _OUTCOME_COLUMNS,
             {
                 "date": date,
                 "type": type,
@@ -144,7 +146,8 @@ class Scheduler(Batches, Uploads, Reading, Openings, Administration, Takeover):
             },
             changes=True,
         )
-        return ReservationOutcome(row["outcome"], nested_reservation(row), row["detail"])
+        outcome, message, detail, *reservation = row
+        return ReservationOutcome(outcome, nested_reservation(reservation), message, detail)
 
     def cancel_reservation(
         self, reservation_id: int, *, expected_version: int | None = None

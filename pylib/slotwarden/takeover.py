@@ -15,7 +15,7 @@ from .arguments import as_text
 from .calls import Calls
 from .exceptions import InvalidArgument
 from .models import ExternalUsage, Reservation
-from .records import Record
+from .records import CountedAt, Record
 
 _VIDEOS_INSERT_UNITS = 1600
 
@@ -66,7 +66,7 @@ class LangflixSetting(Record):
 
     video_type: str
     limit_id: str | None
-    counted_at: str | None
+    counted_at: CountedAt | None
     units: int | None
     max_units: int | None
     warn_percent: int | None
@@ -254,11 +254,11 @@ class Takeover(Calls):
         """
         (row,) = self._executor.call(
             "account_upload",
-            [f"result.{name}" for name in ExternalUsage.columns()],
+            ExternalUsage.selected(),
             {"type": type, "units": units, "day": day, "channel": self._channel(channel)},
             changes=True,
         )
-        return None if row["external_usage_id"] is None else ExternalUsage.from_row(row)
+        return None if row[0] is None else ExternalUsage.from_values(row)
 
     def langflix_settings(self, *, channel: str | None = None) -> list[LangflixSetting]:
         """Give the settings of a channel that LangFlix's ``ScheduleConfig`` speaks of.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from slotwarden.records import CountedAt
 from slotwarden.scheduler import Scheduler
 from slotwarden.takeover import LangflixSetting
 
@@ -130,12 +131,14 @@ class ChannelSettings:
 
     def limit(self, video_type: str) -> LangflixSetting | None:
         """Give the daily limit of a type, counted on the day of publishing; None: it has none."""
-        return self._own.get((video_type, "publish"))
+        return self._own.get((video_type, CountedAt.PUBLISH))
 
     @property
     def quota(self) -> LangflixSetting | None:
         """The quota, counted on the day of the upload; None: none is charged."""
-        return next((row for kind in VIDEO_TYPES if (row := self._own.get((kind, "upload")))), None)
+        return next(
+            (row for kind in VIDEO_TYPES if (row := self._own.get((kind, CountedAt.UPLOAD)))), None
+        )
 
     @property
     def total(self) -> int | None:
