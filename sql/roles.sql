@@ -28,6 +28,7 @@ declare
     'available_slots(text, date, integer, text, integer)',
     'usage_history(date, date, text, text)',
     'quota_warnings(date, integer, text, numeric)',
+    'list_channels()',
     'list_import_conflicts(text, boolean)',
     'langflix_settings(text)'
   ];

@@ -193,6 +193,17 @@ class QuotaWarning(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelEntry(Record):
+    """A channel of the workspace, with the names of its video types in order."""
+
+    channel_id: str
+    time_zone: str
+    upload_lead: dt.timedelta
+    video_types: list[str]
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PostingTime(Record):
     """A time on the channel's clock at which it likes to publish.
 

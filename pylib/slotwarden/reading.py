@@ -9,7 +9,7 @@ import datetime as dt
 from decimal import Decimal
 
 from .calls import Calls
-from .models import AvailableSlot, CalendarEntry, DailyStatus, QuotaWarning, UsageDay
+from .models import AvailableSlot, CalendarEntry, ChannelEntry, DailyStatus, QuotaWarning, UsageDay
 
 
 class Reading(Calls):
@@ -177,3 +177,7 @@ class Reading(Calls):
                 "percent": percent,
             },
         )
+
+    def list_channels(self) -> list[ChannelEntry]:
+        """List the channels of the workspace, by name."""
+        return self._rows(ChannelEntry, "list_channels", {})

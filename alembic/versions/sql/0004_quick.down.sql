@@ -891,6 +891,8 @@ end;
 $$;
 
 
+drop function list_channels();
+
 drop function refuse_direct_insert();
 
 drop function days_with_room(channel, text, date, integer);

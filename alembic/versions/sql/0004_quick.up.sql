@@ -944,6 +944,46 @@ end;
 $$;
 
 
+-- list_channels: the channels of the workspace.
+--
+-- Returns a row for each channel, by name: channel_id; time_zone; upload_lead;
+-- video_types (in order of their names); created_at.
+-- SQLSTATEs: none of its own. Locks: none; writes nothing.
+create function list_channels()
+returns table (
+  channel_id text,
+  time_zone text,
+  upload_lead interval,
+  video_types text[],
+  created_at timestamptz
+)
+language plpgsql
+stable
+security definer
+set search_path from current
+as $$
+begin
+  return query
+  select
+    c.channel_id,
+    c.time_zone,
+    c.upload_lead,
+    array(
+      select t.video_type
+      from video_type as t
+      where t.channel_id = c.channel_id
+      order by t.video_type
+    ),
+    c.created_at
+  from channel as c
+  order by c.channel_id;
+end;
+$$;
+
+
+comment on function list_channels() is
+  'The channels of the workspace, with their zones, leads and video types. Reads only.';
+
 -- The same rules in fewer nodes, since each insert parses them anew; the reasons
 -- of the ledger are the triggers' own words.
 alter table reservation
@@ -1016,6 +1056,7 @@ declare
     'available_slots(text, date, integer, text, integer)',
     'usage_history(date, date, text, text)',
     'quota_warnings(date, integer, text, numeric)',
+    'list_channels()',
     'list_import_conflicts(text, boolean)',
     'langflix_settings(text)'
   ];
