@@ -97,7 +97,7 @@ def _refusals(results: Results) -> list[Verdict]:
             " ms",
         ),
         _judged(
-            "Full day: no byte of WAL in a burst of 50 refusals (the least of the bursts)",
+            "Full day: no byte of WAL in a burst of 50 refusals (median of the bursts)",
             results.series("wal_bytes_a_burst", *key),
             lambda found: found == 0,
             " bytes",
