@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .arguments import as_text
+from .arguments import as_items, as_text
 from .calls import Calls
 from .exceptions import InvalidArgument
 from .models import ExternalUsage, Reservation
@@ -107,7 +107,7 @@ class Takeover(Calls):
         ------
         InvalidArgument (SWARG), UnknownChannel (SWCHN), LockTimeout (55P03)
         """
-        rows = [_plain(row) for row in schedule]
+        rows = [_plain(row) for row in as_items("schedule", schedule)]
         return self._rows(
             ImportedRow,
             "import_langflix",
