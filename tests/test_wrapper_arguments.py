@@ -73,6 +73,10 @@ REFUSED = {
     "one str as several": ("share_limits", _call("create_channel", "a", share_limits="final")),
     "no batch": ("requests", _call("reserve_slots", None)),
     "no schedule": ("schedule", _call("import_langflix", 5)),
+    "an infinite number in a schedule": (
+        "schedule",
+        _call("import_langflix", [{"id": float("inf")}]),
+    ),
     "a lead of a billion days": (
         "upload_lead",
         _call("create_channel", "a", upload_lead=dt.timedelta.max),

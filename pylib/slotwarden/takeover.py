@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -282,6 +283,11 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, str):
         return as_text("schedule", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidArgument(
+            f"schedule: a row cannot hold {value}, which JSON has no number for",
+            detail={"parameter": "schedule"},
+        )
     if value is None or isinstance(value, bool | int | float):
         return value
     raise InvalidArgument(
