@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from conftest import ServerAddress
 from life import DAY, NOW, run_clock, start
-from support import Connect, PgConnection, call, query, reserve, session
+from support import PgConnection, call, own_database, query, reserve
 
 pending = pytest.mark.xfail(reason="usage_drift does not see it", strict=True)
 
@@ -90,36 +93,40 @@ UNSEEN = {
 }
 
 
-@pytest.fixture
-def db(connect: Connect) -> PgConnection:
+@pytest.fixture(scope="module")
+def db(server: ServerAddress, template: str) -> Iterator[PgConnection]:
     """A session on a workspace with bookings, an upload that runs, and usage from elsewhere."""
-    made = session(connect)
-    run_clock(made, NOW)
-    for video, at in (("booked", "10:00"), ("cancelled", "11:00"), ("started", "12:00")):
-        booked = reserve(made, DAY, "short", at, video=f"{video}.mp4")
-        if video == "cancelled":
-            call(made, "cancel_reservation", p_reservation_id=booked.reservation_id)
-        if video == "started":
-            start(made, booked)
-    reserve(made, DAY, "short", "13:00")
-    call(made, "record_usage", p_limit="final", p_units=1)
-    assert query(made, "select * from slotwarden.usage_drift") == []
-    return made
+    with own_database(server, template) as made:
+        run_clock(made, NOW)
+        for video, at in (("booked", "10:00"), ("cancelled", "11:00"), ("started", "12:00")):
+            booked = reserve(made, DAY, "short", at, video=f"{video}.mp4")
+            if video == "cancelled":
+                call(made, "cancel_reservation", p_reservation_id=booked.reservation_id)
+            if video == "started":
+                start(made, booked)
+        reserve(made, DAY, "short", "13:00")
+        call(made, "record_usage", p_limit="final", p_units=1)
+        assert query(made, "select * from slotwarden.usage_drift") == []
+        yield made
 
 
 def tamper(connection: PgConnection, statement: str, *, how: str) -> set[str]:
-    """Run a statement without triggers, and return the kinds of drift that show."""
-    if how == "replica":
-        query(connection, "set session_replication_role = replica")
-    else:
-        for table in query(
-            connection,
-            "select c.oid::regclass::text as name from pg_class as c"
-            " where c.relnamespace = 'slotwarden'::regnamespace and c.relkind = 'r'",
-        ):
-            query(connection, f"alter table {table.name} disable trigger all")
-    query(connection, statement)
-    return {row.kind for row in query(connection, "select kind from slotwarden.usage_drift")}
+    """Run a statement without triggers, take it back, and return the drift that it showed."""
+    query(connection, "begin")
+    try:
+        if how == "replica":
+            query(connection, "set local session_replication_role = replica")
+        else:
+            for table in query(
+                connection,
+                "select c.oid::regclass::text as name from pg_class as c"
+                " where c.relnamespace = 'slotwarden'::regnamespace and c.relkind = 'r'",
+            ):
+                query(connection, f"alter table {table.name} disable trigger all")
+        query(connection, statement)
+        return {row.kind for row in query(connection, "select kind from slotwarden.usage_drift")}
+    finally:
+        query(connection, "rollback")
 
 
 @pytest.mark.parametrize("case", TAMPERED)
