@@ -16,7 +16,7 @@ ALL_PG := 18 16 $(patsubst %/,%,$(dir $(SYSTEM_PG))) $(subst :, ,$(SLOTWARDEN_PG
 
 .DEFAULT_GOAL := help
 .PHONY: help demo web test test-all test-browser chromium lint psql clean histories \
-  histories-long mutants interleavings bench bench-full bench-smoke chaos
+  histories-long mutants interleavings bench bench-full bench-smoke chaos fuzz
 
 help: ## show this
 	@echo "make demo            50 callers fight over one day, on a PostgreSQL that is started for it"
@@ -32,7 +32,8 @@ help: ## show this
 	@echo "make bench-full      every combination (hours)"
 	@echo "make bench-smoke     every contender once, for correctness only (seconds)"
 	@echo "make chaos           faults made on purpose: crashes, lost replies, full disks ... (minutes)"
-	@echo "make lint            ruff, mypy, and a parser for the SQL"
+	@echo "make fuzz            100,000 calls with whatever callers may pass (minutes)"
+	@echo "make lint            ruff, mypy, a parser for the SQL, and squawk for the migrations"
 	@echo "make psql            psql on your lasting server"
 	@echo "make clean           remove .venv and what the tools left (your data stay)"
 	@echo
@@ -106,6 +107,14 @@ lint: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python .ci/lint_sql.py
+	@if [ -x $(BIN)/squawk ]; then \
+	  echo "$(BIN)/squawk alembic/versions/sql/*.up.sql"; $(BIN)/squawk alembic/versions/sql/*.up.sql; \
+	else echo "squawk is skipped: it has no package for this machine"; fi
+
+# A seed that is given makes the same calls again.
+fuzz: $(VENV)/.installed-test
+	@SLOTWARDEN_FUZZ_EXAMPLES=$(or $(SLOTWARDEN_FUZZ_EXAMPLES),100000) \
+	  $(BIN)/python -m pytest -q -s tests/fuzz/test_fuzz.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -71,6 +71,16 @@ REFUSED = {
     "a datetime as day": ("day", _call("daily_status", NOON)),
     "a bool as number of days": ("days", _call("calendar", DAY, True)),
     "one str as several": ("share_limits", _call("create_channel", "a", share_limits="final")),
+    "no batch": ("requests", _call("reserve_slots", None)),
+    "no schedule": ("schedule", _call("import_langflix", 5)),
+    "an infinite number in a schedule": (
+        "schedule",
+        _call("import_langflix", [{"id": float("inf")}]),
+    ),
+    "a lead of a billion days": (
+        "upload_lead",
+        _call("create_channel", "a", upload_lead=dt.timedelta.max),
+    ),
     "a number as lead": ("upload_lead", _call("create_channel", "a", upload_lead=60)),
     "a number as flag": ("dry_run", _call("recalculate_usage", DAY, DAY, dry_run=1)),
     "a number of units too large": ("max", _call("set_daily_limit", "final", max=2**31)),

@@ -12,9 +12,11 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .exceptions import InvalidArgument, NonexistentLocalTime
+
+T = TypeVar("T")
 
 WITHOUT_END = object()
 """The instant after all others, of which no driver knows."""
@@ -50,6 +52,13 @@ def as_texts(name: str, value: object) -> list[str]:
     if not isinstance(value, list | tuple | set | frozenset):
         raise _wrong_type(name, "a list of str", value)
     return [as_text(name, item) for item in value]
+
+
+def as_items(name: str, value: Iterable[T]) -> Iterable[T]:
+    """Accept whatever can be gone through; what its items are is looked at one by one."""
+    if not isinstance(value, Iterable):
+        raise _wrong_type(name, "a list", value)
+    return value
 
 
 def as_flag(name: str, value: object) -> bool:
@@ -154,7 +163,10 @@ def as_duration(name: str, value: object) -> str:
     """Accept a timedelta, as microseconds: PostgreSQL's days may have 23 hours."""
     if not isinstance(value, dt.timedelta):
         raise _wrong_type(name, "a datetime.timedelta", value)
-    return f"{value // _MICROSECOND} microseconds"
+    microseconds = value // _MICROSECOND
+    if abs(microseconds) >= 1 << 63:
+        raise _refusal(name, "is longer than PostgreSQL can count")
+    return f"{microseconds} microseconds"
 
 
 def as_token(name: str, value: object) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
-from .arguments import as_date, as_instant, as_text, as_wall_clock
+from .arguments import as_date, as_instant, as_items, as_text, as_wall_clock
 from .calls import NESTED_RESERVATION, Calls, nested_reservation
 from .exceptions import InvalidArgument, NonexistentLocalTime
 from .models import BatchResult
@@ -67,7 +67,8 @@ class Batches(Calls):
             All or nothing: those of `Scheduler.reserve_slot`.
         LockTimeout (55P03)
         """
-        items = [self._item(place, wish) for place, wish in enumerate(requests, start=1)]
+        wishes = as_items("requests", requests)
+        items = [self._item(place, wish) for place, wish in enumerate(wishes, start=1)]
         rows = self._executor.call(
             "reserve_slots",
             _RESULT_COLUMNS,

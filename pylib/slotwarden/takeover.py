@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .arguments import as_text
+from .arguments import as_items, as_text
 from .calls import Calls
 from .exceptions import InvalidArgument
 from .models import ExternalUsage, Reservation
@@ -107,7 +108,7 @@ class Takeover(Calls):
         ------
         InvalidArgument (SWARG), UnknownChannel (SWCHN), LockTimeout (55P03)
         """
-        rows = [_plain(row) for row in schedule]
+        rows = [_plain(row) for row in as_items("schedule", schedule)]
         return self._rows(
             ImportedRow,
             "import_langflix",
@@ -282,6 +283,11 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, str):
         return as_text("schedule", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidArgument(
+            f"schedule: a row cannot hold {value}, which JSON has no number for",
+            detail={"parameter": "schedule"},
+        )
     if value is None or isinstance(value, bool | int | float):
         return value
     raise InvalidArgument(

@@ -65,19 +65,18 @@ MUTANTS = (
             Patch("book", "if lock_days(v_charges, p_deadline) then", "if false then"),
             Patch(
                 "post_charges",
-                "v_posted integer;",
-                "v_posted integer;\n"
+                "v_version integer;",
+                "v_version integer;\n  v_nth integer := 0;\n"
                 "  v_counted integer[] := array(select u.used_units"
                 " from unnest(p_charges) with ordinality as c (limit_id, counted_at, day, units, n)"
                 " cross join lateral usage_of(c.limit_id, c.day) as u order by c.n);",
             ),
             Patch(
                 "post_charges",
-                "from unnest(p_charges) as c\n  cross join lateral usage_of",
-                "from unnest(p_charges) with ordinality as c (limit_id, counted_at, day, units, n)"
-                "\n  cross join lateral usage_of",
+                "insert into usage_ledger (",
+                "v_nth := v_nth + 1;\n    insert into usage_ledger (",
             ),
-            Patch("post_charges", "usage.used_units + sum", "v_counted[c.n] + sum"),
+            Patch("post_charges", "v_used_units + v_charge", "v_counted[v_nth] + v_charge"),
         ),
     ),
     Mutant(
@@ -231,8 +230,8 @@ MUTANTS = (
         (
             Patch(
                 "limit_refusal",
-                "'version', v_reached.version",
-                "'version', v_reached.version + 1",
+                "'version', v_reached_usage.version",
+                "'version', v_reached_usage.version + 1",
             ),
         ),
     ),
