@@ -27,10 +27,10 @@ create table reservation (
     foreign key (channel_id, video_type)
     references video_type (channel_id, video_type),
   constraint reservation_upload_status_valid
-    check (upload_status = any ('{scheduled,uploading,completed,failed,cancelled}')),
+    check (upload_status in
+      ('scheduled', 'uploading', 'completed', 'failed', 'cancelled')),
   constraint reservation_whole_minute
-    check (date_bin('1 minute', scheduled_publish_time, '2000-01-01 00:00+00')
-      = scheduled_publish_time),
+    check (mod(extract(epoch from scheduled_publish_time), 60) = 0),
   constraint reservation_publish_time_valid
     check (scheduled_publish_time >= '0001-01-02 00:00+00'
       and scheduled_publish_time < '9999-12-31 00:00+00'),

@@ -65,6 +65,38 @@ left join held_sum as h on h.reservation_id = r.reservation_id
 where r.held_units <> coalesce(h.units, 0)
 union all
 select
+  'held', null, null, r.reservation_id, 0, r.held_units,
+  format('the reservation was cancelled, and is %s', r.upload_status)
+from reservation as r
+where r.upload_status <> 'cancelled'
+  and r.reservation_id in (
+    select e.reservation_id
+    from usage_ledger as e
+    where e.reason = 'cancel'
+      and not exists (
+        select from usage_ledger as later
+        where later.reservation_id = e.reservation_id and later.at > e.at
+      )
+  )
+union all
+select
+  'external', coalesce(u.limit_id, e.limit_id), coalesce(u.day, e.day), null,
+  coalesce(u.units, 0), coalesce(e.units, 0),
+  'what something else has used is not what the ledger has of it'
+from (
+  select x.limit_id, x.day, sum(x.units)::integer as units
+  from external_usage as x
+  group by x.limit_id, x.day
+) as u
+full join (
+  select l.limit_id, l.day, sum(l.units)::integer as units
+  from usage_ledger as l
+  where l.reason = 'external'
+  group by l.limit_id, l.day
+) as e on e.limit_id = u.limit_id and e.day = u.day
+where coalesce(u.units, 0) <> coalesce(e.units, 0)
+union all
+select
   'held', h.limit_id, h.day, h.reservation_id, 0, h.units,
   case
     when r.reservation_id is null then 'the reservation is gone, its units are not given back'
@@ -82,9 +114,9 @@ where r.reservation_id is null
   or (h.attempt = r.attempt and abs(h.day - (r.upload_time at time zone 'UTC')::date) > 2);
 
 comment on view usage_drift is
-  'What does not add up between reservations, ledger and maximums; empty, unless triggers were disabled. recalculate_usage repairs all but gaps.';
+  'What does not add up between reservations, ledger and maximums; empty, unless triggers were disabled. recalculate_usage repairs balances and what reservations hold.';
 comment on column usage_drift.kind is
-  'balance, gap or maximum (of a day), or held (of a reservation).';
+  'balance, gap, maximum or external (of a day), or held (of a reservation).';
 comment on column usage_drift.limit_id is 'The limit; null: all that the reservation is charged.';
 comment on column usage_drift.day is 'Day in the limit''s zone; null: all its days.';
 comment on column usage_drift.reservation_id is 'The reservation; null: it is about the day.';

@@ -1,5 +1,18 @@
 -- Puts the definitions back that revision 0003 left.
 
+-- A lock budget that was set by "alter function" outlasts what follows.
+select set_config(
+  'slotwarden.kept_budget',
+  (
+    select substr(setting, length('lock_timeout=') + 1)
+    from pg_proc as p
+    cross join unnest(p.proconfig) as setting
+    where p.oid = 'reserve_slot(date, text, time, text, text, text)'::regprocedure
+      and setting like 'lock_timeout=%'
+  ),
+  true
+);
+
 create or replace trigger reservation_complete
 before insert on reservation
 for each row
@@ -36,19 +49,41 @@ comment on constraint usage_ledger_reason_valid on usage_ledger is
   'The changes that a reservation or a maximum can go through.';
 comment on column usage_ledger.reason is 'What changed the usage.';
 
-alter table reservation
-  drop constraint reservation_upload_status_valid,
-  add constraint reservation_upload_status_valid
-    check (upload_status in
-      ('scheduled', 'uploading', 'completed', 'failed', 'cancelled')),
-  drop constraint reservation_whole_minute,
-  add constraint reservation_whole_minute
-    check (mod(extract(epoch from scheduled_publish_time), 60) = 0);
 
-comment on constraint reservation_upload_status_valid on reservation is
-  'The states of the life of a reservation.';
-comment on constraint reservation_whole_minute on reservation is
-  'Slots are whole minutes, so that equal slots are equal values.';
+-- PostgreSQL accepts more as a zone than there are zones: 'FOO+3' is a POSIX
+-- rule without daylight saving time. Only names of the zone database will do.
+-- To list those takes tens of milliseconds, so a zone that is in use already is
+-- taken as one.
+create or replace function require_zone(p_zone text)
+returns void
+language plpgsql
+stable
+set search_path from current
+as $$
+begin
+  if exists (select from channel as c where c.time_zone = p_zone)
+    or exists (select from daily_limit as l where l.time_zone = p_zone)
+  then
+    return;
+  end if;
+  if not exists (select from pg_timezone_names as z where z.name = p_zone) then
+    raise exception 'unknown time zone %', quote_literal(p_zone)
+      using errcode = 'SWARG',
+        detail = jsonb_build_object('parameter', 'p_time_zone', 'value', p_zone),
+        hint = coalesce(
+          (
+            select format('Did you mean %L?', z.name)
+            from pg_timezone_names as z
+            where lower(z.name) = lower(p_zone)
+            order by z.name
+            limit 1
+          ),
+          'select name from pg_timezone_names lists the zones, such as Asia/Seoul.'
+        );
+  end if;
+end;
+$$;
+
 
 -- Would these charges pass a maximum? Reads the balances as committed, or, in
 -- a statement after lock_days, as they stand under the lock.
@@ -698,6 +733,76 @@ end;
 $$;
 
 
+-- reserve_slot: books exactly one local time of a channel.
+--
+-- Takes the locks of the days that the booking charges, checks every limit and
+-- inserts, in the caller's transaction; all of it holds or nothing does.
+--
+--   p_date         day on the channel's wall clock
+--   p_type         video type, one that the channel defines
+--   p_time         time on the channel's wall clock, a whole minute; one that
+--                  occurs twice that day means the first
+--   p_video        the video (path or id), at most one live booking a channel
+--   p_channel      the channel
+--   p_request_key  a call that is repeated under its key books nothing twice
+--
+-- Returns the reservation.
+-- SQLSTATEs: SWARG SWCHN SWTYP SWGAP SWKEY SWPST SWBLK SWDUP SWTKN SWLIM,
+-- 55P03 after 5 s of waiting (alter function ... set lock_timeout), 40001, 40P01.
+-- Locks: the limit_day rows that it charges, until the transaction ends.
+create or replace function reserve_slot(
+  p_date date,
+  p_type text,
+  p_time time,
+  p_video text default null,
+  p_channel text default 'default',
+  p_request_key text default null
+)
+returns reservation
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  v_booking booking := book_local(p_date, p_type, p_time, p_video, p_channel, p_request_key);
+  v_hint text;
+begin
+  if (v_booking.refusal).code is not null then
+    v_hint := next_step((v_booking.refusal).code, p_channel, p_type, (
+      select (p_date + p_time) at time zone c.time_zone
+      from channel as c
+      where c.channel_id = p_channel
+    ));
+    perform raise_refusal(v_booking.refusal, v_hint);
+  end if;
+  return v_booking.reservation;
+end;
+$$;
+
+
+create or replace function move_step(
+  p_refusal refusal,
+  p_reservation_id bigint,
+  p_date date,
+  p_time time
+)
+returns text
+language sql
+stable
+begin atomic
+  select next_step(
+    (p_refusal).code, r.channel_id, r.video_type, (p_date + p_time) at time zone c.time_zone
+  )
+  from reservation as r
+  join channel as c on c.channel_id = r.channel_id
+  where r.reservation_id = p_reservation_id;
+end;
+
+
 -- Gives a reservation another slot: the common part of reschedule_reservation
 -- (scheduled) and retry_upload (failed). As in book, one looks before the locks
 -- and again under them, and looks a key up before every refusal.
@@ -890,6 +995,113 @@ begin
 end;
 $$;
 
+
+-- What does not add up. Empty, unless somebody wrote with triggers disabled,
+-- or behind PostgreSQL's back. Days are compared with the sums of their
+-- entries, reservations with what they say that they hold.
+create or replace view usage_drift as
+with day_sum as (
+  select
+    e.limit_id,
+    e.day,
+    sum(e.units)::integer as units,
+    max(e.version) as last_version,
+    count(*)::integer as entries
+  from usage_ledger as e
+  group by e.limit_id, e.day
+),
+day_latest as (
+  select s.*, e.used_units, e.max_units
+  from day_sum as s
+  join usage_ledger as e
+    on e.limit_id = s.limit_id and e.day = s.day and e.version = s.last_version
+),
+held as (
+  select e.reservation_id, e.limit_id, e.day, e.attempt, sum(e.units)::integer as units
+  from usage_ledger as e
+  where e.reservation_id is not null
+  group by e.reservation_id, e.limit_id, e.day, e.attempt
+  having sum(e.units) <> 0
+),
+held_sum as (
+  select r.reservation_id, sum(h.units)::integer as units
+  from reservation as r
+  join held as h
+    on h.reservation_id = r.reservation_id
+    and (h.attempt is null or h.attempt = r.attempt)
+  group by r.reservation_id
+)
+select
+  'balance' as kind,
+  d.limit_id,
+  d.day,
+  null::bigint as reservation_id,
+  d.units as expected_units,
+  d.used_units as found_units,
+  'the balance is not the sum of the entries' as detail
+from day_latest as d
+where d.units <> d.used_units
+union all
+select
+  'gap', d.limit_id, d.day, null, d.last_version, d.entries,
+  'versions are missing: entries were deleted'
+from day_latest as d
+where d.last_version <> d.entries
+union all
+select
+  'maximum', d.limit_id, d.day, null, l.max_units, d.max_units,
+  'the maximum was changed without an entry'
+from day_latest as d
+left join limit_day as l on l.limit_id = d.limit_id and l.day = d.day
+where l.max_units is distinct from d.max_units
+union all
+select
+  'held', null, null, r.reservation_id, r.held_units, coalesce(h.units, 0),
+  format('the reservation is %s, but the ledger has other units of it', r.upload_status)
+from reservation as r
+left join held_sum as h on h.reservation_id = r.reservation_id
+where r.held_units <> coalesce(h.units, 0)
+union all
+select
+  'held', h.limit_id, h.day, h.reservation_id, 0, h.units,
+  case
+    when r.reservation_id is null then 'the reservation is gone, its units are not given back'
+    when h.units < 0 then 'more was given back than was taken'
+    when r.upload_status = 'failed' then 'the reservation has failed, its slot is not given back'
+    else 'the reservation was moved, its units are on another day'
+  end
+from held as h
+left join reservation as r on r.reservation_id = h.reservation_id
+where r.reservation_id is null
+  or h.units < 0
+  or (h.attempt is null and r.upload_status = 'failed')
+  -- Zones lie up to 26 hours apart.
+  or (h.attempt is null and abs(h.day - r.local_date) > 2)
+  or (h.attempt = r.attempt and abs(h.day - (r.upload_time at time zone 'UTC')::date) > 2);
+
+comment on view usage_drift is
+  'What does not add up between reservations, ledger and maximums; empty, unless triggers were disabled. recalculate_usage repairs all but gaps.';
+comment on column usage_drift.kind is
+  'balance, gap or maximum (of a day), or held (of a reservation).';
+comment on column usage_drift.limit_id is 'The limit; null: all that the reservation is charged.';
+comment on column usage_drift.day is 'Day in the limit''s zone; null: all its days.';
+comment on column usage_drift.reservation_id is 'The reservation; null: it is about the day.';
+comment on column usage_drift.expected_units is
+  'What should stand there (units; of a gap, the number of entries).';
+comment on column usage_drift.found_units is 'What stands there.';
+comment on column usage_drift.detail is 'What is wrong, for a person.';
+
+do $kept_budget$
+declare
+  v_budget text := current_setting('slotwarden.kept_budget');
+begin
+  execute 'alter function reserve_slot(date, text, time, text, text, text) '
+    || case v_budget
+      when '' then 'reset lock_timeout'
+      else format('set lock_timeout = %L', v_budget)
+    end;
+end;
+$kept_budget$;
 
 drop function list_channels();
 

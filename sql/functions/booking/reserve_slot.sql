@@ -41,6 +41,8 @@ begin
       select (p_date + p_time) at time zone c.time_zone
       from channel as c
       where c.channel_id = p_channel
+        -- A day that was refused may be past all instants.
+        and (v_booking.refusal).code <> 'SWARG'
     ));
     perform raise_refusal(v_booking.refusal, v_hint);
   end if;

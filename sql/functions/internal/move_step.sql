@@ -9,7 +9,11 @@ language sql
 stable
 begin atomic
   select next_step(
-    (p_refusal).code, r.channel_id, r.video_type, (p_date + p_time) at time zone c.time_zone
+    (p_refusal).code,
+    r.channel_id,
+    r.video_type,
+    -- A day that was refused may be past all instants.
+    case when (p_refusal).code <> 'SWARG' then (p_date + p_time) at time zone c.time_zone end
   )
   from reservation as r
   join channel as c on c.channel_id = r.channel_id

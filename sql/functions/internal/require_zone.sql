@@ -15,9 +15,9 @@ begin
     return;
   end if;
   if not exists (select from pg_timezone_names as z where z.name = p_zone) then
-    raise exception 'unknown time zone %', quote_literal(p_zone)
+    raise exception 'unknown time zone %', quote_literal(left(p_zone, 200))
       using errcode = 'SWARG',
-        detail = jsonb_build_object('parameter', 'p_time_zone', 'value', p_zone),
+        detail = jsonb_build_object('parameter', 'p_time_zone', 'value', left(p_zone, 200)),
         hint = coalesce(
           (
             select format('Did you mean %L?', z.name)
