@@ -57,7 +57,7 @@ def web(
             "--channel",
             "-c",
             help="A channel for the page's picker; may be given several times. The first is shown"
-            " first. [default: default]",
+            " first. [default: all]",
         ),
     ] = None,
 ) -> None:
@@ -81,7 +81,7 @@ def web(
             f"{host} can be reached by others, so a token is needed",
             "Put 16 characters or more into SLOTWARDEN_WEB_TOKEN.",
         )
-    channels = tuple(dict.fromkeys(channel or ["default"]))
+    channels = tuple(dict.fromkeys(channel or []))
     wanted = WebSettings(
         channels=channels, token=token or None, hosts=frozenset({host.lower()} - {""})
     )
@@ -90,8 +90,11 @@ def web(
     except OSError as error:
         raise _no_port(host, port, error) from error
     with listening, _application_engine(settings) as engine:
-        scheduler = Scheduler(engine, schema=settings.schema, channel=channels[0])
+        scheduler = Scheduler(
+            engine, schema=settings.schema, channel=channels[0] if channels else "default"
+        )
         # A channel or workspace that is not there is told now, and not by an empty page.
+        scheduler.list_channels()
         for name in channels:
             scheduler.langflix_settings(channel=name)
         monday = _example_week(settings, scheduler)

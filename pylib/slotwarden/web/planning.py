@@ -30,23 +30,19 @@ router = APIRouter(prefix="/api", tags=["planning"], responses=READS)
 From = Annotated[Day | None, Query(alias="from", description="First day; today if not given.")]
 Days = Annotated[int, Query(ge=1, le=366, description="How many days.")]
 
-_ZONE_OF_NO_TYPES = "UTC"
-_MOST_DAYS = 366
-
 
 @router.get("/channels", summary="List the channels of the picker")
 def channels(here: Here) -> ChannelsView:
-    """Return the channels that the application was started with."""
+    """Return the channels that the application was started with, or all of the workspace."""
     token = here.settings.derived("feed") if here.settings.token is not None else None
-    return ChannelsView(channels=list(here.settings.channels), feed_token=token)
+    return ChannelsView(channels=here.channels(), feed_token=token)
 
 
 @router.get("/channels/{channel}", summary="Show a channel")
 def channel_settings(channel: ChannelName, here: Here) -> ChannelView:
     """Return zone, posting times of every day, and video types with what each is charged."""
     rows = here.scheduler.langflix_settings(channel=channel)
-    # The zone is told with the types. A channel without any can book nothing.
-    zone = rows[0].time_zone if rows else _ZONE_OF_NO_TYPES
+    zone = rows[0].time_zone if rows else here.zone_of(channel)
     return ChannelView(
         channel=channel,
         time_zone=zone,
@@ -83,8 +79,7 @@ def calendar(
 
 
 def _today(channel: str, here: Workspace) -> dt.date:
-    rows = here.scheduler.langflix_settings(channel=channel)
-    return here.local_now(rows[0].time_zone if rows else _ZONE_OF_NO_TYPES).date()
+    return here.local_now(here.zone_of(channel)).date()
 
 
 @router.get("/channels/{channel}/slots", summary="List free slots")
@@ -98,19 +93,10 @@ def slots(
     horizon_days: Annotated[int, Query(ge=1, le=366)] = 14,
 ) -> list[SlotView]:
     """Return the next free slots, in the order in which ``next`` would book them."""
-    # One day more than asked for, and cut: of a span that begins after today, the function leaves
-    # out the last day.
     found = here.scheduler.available_slots(
-        video_type,
-        from_day,
-        count,
-        channel=channel,
-        horizon_days=horizon_days if from_day is None else min(horizon_days + 1, _MOST_DAYS),
+        video_type, from_day, count, channel=channel, horizon_days=horizon_days
     )
-    within = [
-        slot for slot in found if from_day is None or (slot.day - from_day).days < horizon_days
-    ]
-    return [SlotView.model_validate(slot) for slot in within]
+    return [SlotView.model_validate(slot) for slot in found]
 
 
 @router.get("/channels/{channel}/status", summary="Show the limits on one day")

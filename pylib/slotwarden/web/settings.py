@@ -30,7 +30,8 @@ class WebSettings:
     Attributes
     ----------
     channels : tuple of str
-        What the page's channel picker offers; the first is shown first. The API takes any channel.
+        What the page's channel picker offers; the first is shown first. None named: all of the
+        workspace. The API takes any channel.
     token : str or None
         Who knows it may do everything; None: whoever reaches the application may, so it answers
         only requests that are addressed to this machine itself.
@@ -48,7 +49,7 @@ class WebSettings:
         The longest body of a request.
     """
 
-    channels: tuple[str, ...] = ("default",)
+    channels: tuple[str, ...] = ()
     token: str | None = None
     hosts: frozenset[str] = frozenset()
     clock: Callable[[], dt.datetime] = utc_now
@@ -58,8 +59,6 @@ class WebSettings:
     most_body_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:
-        if not self.channels:
-            raise InvalidArgument("channels must name at least one channel")
         for channel in self.channels:
             as_text("channels", channel)
         if self.token is not None and len(self.token) < SHORTEST_TOKEN:

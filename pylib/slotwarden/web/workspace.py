@@ -16,6 +16,8 @@ from slotwarden.models import DailyStatus
 from slotwarden.scheduler import Scheduler
 from slotwarden.web.settings import WebSettings
 
+_FIRST_CHANNEL = "default"
+
 
 class Workspace:
     """A scheduler and the settings.
@@ -48,6 +50,18 @@ class Workspace:
         except (ZoneInfoNotFoundError, ValueError):
             return self.now()
 
+    def channels(self) -> list[str]:
+        """Return the channels of the picker: those that were named, or all, ``default`` first."""
+        if self.settings.channels:
+            return list(self.settings.channels)
+        names = [entry.channel_id for entry in self.scheduler.list_channels()]
+        return sorted(names, key=lambda name: (name != _FIRST_CHANNEL, name))
+
+    def zone_of(self, channel: str) -> str:
+        """Return the time zone of a channel; UTC for one that is not there."""
+        entries = self.scheduler.list_channels()
+        return next((e.time_zone for e in entries if e.channel_id == channel), "UTC")
+
     def reset_of(self, refusal: DailyLimitReached, channel: str | None) -> dt.datetime | None:
         """Tell when the day of a reached limit ends; None if that cannot be found out.
 
@@ -59,7 +73,7 @@ class Workspace:
             The channel that was asked for. A limit's day is the same for all that charge it.
         """
         asked = [] if channel is None else [channel]
-        for name in dict.fromkeys([*asked, *self.settings.channels]):
+        for name in dict.fromkeys([*asked, *self.settings.channels, _FIRST_CHANNEL]):
             # The refusal is the answer, whatever becomes of this.
             with suppress(SlotwardenError, SQLAlchemyError):
                 found = self._reset_on(
