@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import subprocess
-import sys
 import uuid
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine, create_engine, make_url
 
+from cli_support import call as call_command
 from langflix_database import SEOUL, Row, add, count_usage, defects, langflix_id, make
 from slotwarden import InvalidArgument
 from slotwarden.langflix import import_database, read_database
@@ -48,15 +46,10 @@ def today(connection: PgConnection) -> dt.date:
 
 
 def slotwarden(*arguments: str, code: int = 0) -> str:
-    """Run the command in a process of its own and return its standard output."""
-    # pytest-xdist sets COLUMNS, to which tables would be folded.
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    ran = subprocess.run(
-        [sys.executable, "-m", "slotwarden", *arguments],
-        capture_output=True, text=True, timeout=120, check=False, env=environment,
-    )  # fmt: skip
-    assert ran.returncode == code, f"{ran.returncode}: {ran.stdout}{ran.stderr}"
-    return ran.stdout
+    """Run the command and return its standard output."""
+    ran = call_command(None, *arguments)
+    assert ran.code == code, f"{ran.code}: {ran.out}{ran.err}"
+    return ran.out
 
 
 def imported(url: str, *arguments: str, code: int = 1) -> dict[str, Any]:
