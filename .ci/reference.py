@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from itertools import groupby
 from pathlib import Path
@@ -59,8 +59,8 @@ def sql_page(url: str) -> str:
     parts = [
         "# The schema\n",
         _GENERATED.format(source="the comments of an installed workspace"),
-        "[The SQL API](../sql-api.md) explains the public functions with examples;"
-        " [the explanation](../explanation.md) has a diagram of the tables.\n",
+        "[The SQL API](../sql-api.md) explains the public functions with examples.",
+        "[The explanation](../explanation.md) has a diagram of the tables.\n",
         "## Tables\n",
         *relations([row for row in objects if not row.is_view]),
         "## Views\n",
@@ -143,7 +143,7 @@ def python_page() -> str:
     return "\n".join(parts)
 
 
-def signature(described: Any) -> str:
+def signature(described: Callable[..., object]) -> str:
     """Return a signature as it is written in the source."""
     found = inspect.signature(described)
     shown = []
@@ -173,7 +173,7 @@ def code_block(signed: str) -> str:
     return f"```pycon\n{signed}\n```\n"
 
 
-def markdown(described: Any) -> str:
+def markdown(described: Callable[..., object]) -> str:
     """Return a NumPy-style docstring as Markdown."""
     doc = described.__doc__ and inspect.getdoc(described)
     if not doc:

@@ -133,6 +133,23 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(file), f"{target}: no such heading"
 
 
+def test_every_page_is_looked_at() -> None:
+    """What others have written, such as licences, is not ours to check."""
+    ours = {
+        page
+        for folder in ("docs", "sql", "pylib", "alembic", "tests", "benchmarks", "examples", ".ci")
+        for page in (ROOT / folder).rglob("*.md")
+        if "vendor" not in page.parts
+    }
+    assert ours | {ROOT / "README.md"} <= set(PAGES)
+
+
+def test_every_page_of_the_documentation_is_in_its_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for target in _LINK.findall(prose(index))}
+    assert {page for page in PAGES if index.parent in page.parents} - {index} <= linked
+
+
 @cache
 def functions_in(file: Path) -> set[str]:
     tree = ast.parse(read(file))

@@ -8,6 +8,7 @@ import runpy
 import pytest
 
 from docs_support import ROOT, read
+from support import Connect, query, session
 
 # Headings of what follows.
 _GROUPS = {"Tables", "Views", "Functions", "Records"}
@@ -52,3 +53,33 @@ def test_a_docstring_becomes_markdown() -> None:
         "Do `it`.\n\n**Parameters**\n\n- `it`: str, optional\n  What to do,\n  in words.\n"
         "\n**Raises**\n\n- NotDone (SWNOT)\n"
     )
+
+
+def test_the_diagram_of_the_tables_is_true(connect: Connect) -> None:
+    (diagram,) = re.findall(
+        r"^```mermaid\nerDiagram\n(.*?)^```$",
+        read(ROOT / "docs" / "explanation.md"),
+        re.MULTILINE | re.DOTALL,
+    )
+    db = session(connect)
+    drawn = set(re.findall(r"^ +(\w+) \S+--\S+ (\w+) :", diagram, re.MULTILINE))
+    tables = {table for pair in drawn for table in pair}
+    keys = query(
+        db,
+        "select p.relname as parent, c.relname as child from pg_constraint as k"
+        " join pg_class as c on c.oid = k.conrelid join pg_class as p on p.oid = k.confrelid"
+        " where k.contype = 'f' and c.relnamespace = 'slotwarden'::regnamespace",
+    )
+    assert drawn == {(key.parent, key.child) for key in keys if {key.parent, key.child} <= tables}
+    boxes = re.findall(r"^ +(\w+) \{\n(.*?)^ +\}$", diagram, re.MULTILINE | re.DOTALL)
+    for table, columns in boxes:
+        for type_name, column in re.findall(r"(\w+) (\w+)", columns):
+            found = query(
+                db,
+                "select attname from pg_attribute where attrelid = %s::regclass and attname = %s"
+                " and atttypid = %s::regtype",
+                f"slotwarden.{table}",
+                column,
+                type_name,
+            )
+            assert found, f"{table}.{column} {type_name}"
