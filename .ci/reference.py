@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import is_dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -94,7 +93,7 @@ def relations(rows: list[Any]) -> list[str]:
     return parts
 
 
-def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [heads, ("---",) * len(heads), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -117,7 +116,7 @@ def code(definition: str) -> str:
 def python_page() -> str:
     named = {name: getattr(slotwarden, name) for name in sorted(slotwarden.__all__)}
     errors = {n: o for n, o in named.items() if inspect.isclass(o) and issubclass(o, Exception)}
-    records = {n: o for n, o in named.items() if is_dataclass(o)}
+    records = {n: o for n, o in named.items() if hasattr(o, "__dataclass_fields__")}
     plain = {n: o for n, o in named.items() if inspect.isfunction(o)}
     parts = [
         "# The package\n",
