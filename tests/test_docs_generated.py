@@ -7,7 +7,7 @@ import runpy
 
 import pytest
 
-from docs_support import ROOT, read
+from docs_support import PAGES, ROOT, read
 from support import Connect, query, session
 
 # Headings of what follows.
@@ -83,3 +83,10 @@ def test_the_diagram_of_the_tables_is_true(connect: Connect) -> None:
                 type_name,
             )
             assert found, f"{table}.{column} {type_name}"
+
+
+def test_diagrams_have_no_semicolons() -> None:
+    """In a sequence diagram they end a statement, and the page shows an error in its place."""
+    for page in PAGES:
+        for diagram in re.findall(r"^```mermaid\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL):
+            assert ";" not in diagram, page.name
