@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -16,7 +17,8 @@ import pytest
 from conftest import ServerAddress
 from docs_support import ROOT, SHOWN_TODAY, Python, as_shown, examples, read, today_in_utc
 from embedded_support import wait_until
-from installing import database_name
+from installing import database_name, run_sql
+from slotwarden import Scheduler
 from slotwarden.embedded.account import server_account
 from slotwarden.embedded.places import private_directory
 from support import Connect, query, session
@@ -42,6 +44,26 @@ def test_the_server_accepts_the_settings_for_a_standby(
             query(connection, f"alter system set {name} = {value}")
         finally:
             query(connection, f"alter system reset {name}")
+
+
+def test_the_server_that_accepts_writes_is_found_by_the_urls(
+    server: ServerAddress, database_url: str
+) -> None:
+    text = read(HOW_TO / "high-availability.md")
+    (for_slotwarden,) = re.findall(r"`(postgresql://user@/\S+)`", text)
+    (for_psql,) = re.findall(r"`(postgresql://user@one\S+)`", text)
+    name = database_name(database_url)
+    address = for_slotwarden.replace("user@/app", f"{server.user}@/{name}")
+    # Nobody listens at the first.
+    address = address.replace("one:5432", f"{server.host}x:{server.port}")
+    with Scheduler(address.replace("two:5432", f"{server.host}:{server.port}")) as scheduler:
+        assert scheduler.available_slots("final", count=1)
+    dead, live = (
+        f"{quote(host, safe='')}:{server.port}" for host in (f"{server.host}x", server.host)
+    )
+    address = for_psql.replace("user@", f"{server.user}@").replace("/app", f"/{name}")
+    address = address.replace("one:5432", dead).replace("two:5432", live)
+    assert run_sql(address, "show transaction_read_only") == "off\n"
 
 
 @contextmanager
