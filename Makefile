@@ -16,7 +16,7 @@ ALL_PG := 18 16 $(patsubst %/,%,$(dir $(SYSTEM_PG))) $(subst :, ,$(SLOTWARDEN_PG
 
 .DEFAULT_GOAL := help
 .PHONY: help demo web test test-all test-browser chromium lint psql clean histories \
-  histories-long mutants interleavings bench bench-full bench-smoke chaos fuzz
+  histories-long mutants interleavings bench bench-full bench-smoke chaos fuzz reference
 
 help: ## show this
 	@echo "make demo            50 callers fight over one day, on a PostgreSQL that is started for it"
@@ -34,6 +34,7 @@ help: ## show this
 	@echo "make chaos           faults made on purpose: crashes, lost replies, full disks ... (minutes)"
 	@echo "make fuzz            100,000 calls with whatever callers may pass (minutes)"
 	@echo "make lint            ruff, mypy, a parser for the SQL, and squawk for the migrations"
+	@echo "make reference       docs/reference/, from the comments of the SQL and the docstrings"
 	@echo "make psql            psql on your lasting server"
 	@echo "make clean           remove .venv and what the tools left (your data stay)"
 	@echo
@@ -101,6 +102,9 @@ bench-smoke: $(VENV)/.installed-test $(VENV)/.installed-bench
 # CASE=... for one case, PG=... for one version.
 chaos: $(VENV)/.installed-chaos
 	@$(BIN)/python -m tests.chaos $(addprefix --pg ,$(PG)) $(CASE)
+
+reference: $(VENV)/.installed-run
+	@$(BIN)/python .ci/reference.py
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

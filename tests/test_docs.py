@@ -7,7 +7,6 @@ instead of comparing them. Read the difference before you commit it.
 from __future__ import annotations
 
 import ast
-import datetime as dt
 import os
 import re
 from collections.abc import Iterator
@@ -24,14 +23,17 @@ from conftest import ServerAddress
 from docs_support import (
     PAGES,
     ROOT,
+    SHELL_PAGES,
     SHOWN_TODAY,
     Example,
     Psql,
+    Shell,
     as_shown,
     examples,
     prose,
     read,
     run,
+    today_in_utc,
 )
 from slotwarden.cli import app
 from slotwarden.embedded import find_binaries
@@ -61,19 +63,26 @@ def fresh_database_url(server: ServerAddress, template: str) -> Iterator[Any]:
 
 @pages
 def test_examples_print_what_the_page_shows(
-    page: Path, fresh_database_url: Any, monkeypatch: pytest.MonkeyPatch
+    page: Path, fresh_database_url: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     text = read(page)
-    if not examples(text):
+    in_shell = page in SHELL_PAGES
+    if not examples(text, shell=in_shell):
         return
     day_before = None
     # Once more, if midnight came in between.
-    while day_before != (today := dt.datetime.now(dt.UTC).date()):
+    while day_before != (today := today_in_utc()):
         day_before = today
         url = fresh_database_url()
         monkeypatch.setenv("SLOTWARDEN_DATABASE_URL", url)
-        with Psql(find_binaries() / "psql", url) as psql:
-            ran = list(run(str(page), text, psql))
+        folder = tmp_path / str(today)
+        folder.mkdir()
+        with ExitStack() as programs:
+            psql = programs.enter_context(Psql(find_binaries() / "psql", url))
+            shell = Shell(find_binaries(), url, folder) if in_shell else None
+            if shell is not None:
+                programs.enter_context(shell)
+            ran = list(run(str(page), text, psql, shell))
     if os.environ.get("SLOTWARDEN_WRITE_DOCS"):
         write_outputs(page, text, ran)
         return
@@ -122,6 +131,23 @@ def test_links_lead_somewhere(page: Path) -> None:
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), f"{target}: no such file"
         assert not anchor or anchor in anchors(file), f"{target}: no such heading"
+
+
+def test_every_page_is_looked_at() -> None:
+    """What others have written, such as licences, is not ours to check."""
+    ours = {
+        page
+        for folder in ("docs", "sql", "pylib", "alembic", "tests", "benchmarks", "examples", ".ci")
+        for page in (ROOT / folder).rglob("*.md")
+        if "vendor" not in page.parts
+    }
+    assert ours | {ROOT / "README.md"} <= set(PAGES)
+
+
+def test_every_page_of_the_documentation_is_in_its_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for target in _LINK.findall(prose(index))}
+    assert {page for page in PAGES if index.parent in page.parents} - {index} <= linked
 
 
 @cache

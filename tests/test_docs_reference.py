@@ -169,6 +169,8 @@ def test_the_constraints_that_are_named_exist(connect: Connect) -> None:
             " where connamespace = 'slotwarden'::regnamespace"
             " union select indexrelid::regclass::text from pg_index"
             " join pg_class on pg_class.oid = indrelid"
+            " where relnamespace = 'slotwarden'::regnamespace"
+            " union select tgname from pg_trigger join pg_class on pg_class.oid = tgrelid"
             " where relnamespace = 'slotwarden'::regnamespace",
         )
     }
