@@ -109,6 +109,7 @@ def pending(revision: str) -> list[str]:
         This version of slotwarden does not carry `revision`.
     """
     script = ScriptDirectory.from_config(_config("slotwarden", None))
+    script.get_revision(revision)
     later = script.iterate_revisions("head", revision)
     return [found.revision for found in later][::-1]
 

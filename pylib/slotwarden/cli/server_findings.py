@@ -56,15 +56,13 @@ def risky_settings(patient: Patient) -> Iterator[Finding]:
     rows = read(
         patient.connection,
         patient.schema,
-        # One that is set for roles, such as the application's, need not be set for this one.
-        "select name, setting from pg_settings as s"
-        " where not exists ("
-        "  select from pg_db_role_setting as r, unnest(r.setconfig) as own"
-        "  where r.setrole <> 0 and own like s.name || '=%' and s.setting = '0'"
-        "  and r.setdatabase in"
-        "   (0, (select oid from pg_database where datname = current_database()))"
-        "  and own not in (s.name || '=0', s.name || '=off')"
-        " )",
+        # One that is set for a role, such as the application's, need not be set for this one.
+        "select name, setting from pg_settings as s where not exists ("
+        " select from pg_db_role_setting as r, unnest(r.setconfig) as own"
+        " where s.setting = '0' and r.setrole <> 0 and own ~ ('^' || s.name || '=0*[1-9]')"
+        " and r.setdatabase in"
+        " (0, (select oid from pg_database where datname = current_database()))"
+        ")",
     )
     found = {row.name: row.setting for row in rows}
     for name, value, risk, better in _RISKY:
