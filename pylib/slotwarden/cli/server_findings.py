@@ -34,6 +34,12 @@ _RISKY = (
         "origin",
     ),
 )
+# Those that a role may have otherwise than the server.
+_OF_ROLES = frozenset(name for name, *_ in _RISKY) - {"fsync", "full_page_writes"}
+_ALSO = (
+    " or for the application's role alone: alter role ... set. An own value of the role or the"
+    " database, if there is one, wins."
+)
 
 
 def server_version(patient: Patient) -> Iterator[Finding]:
@@ -71,8 +77,7 @@ def risky_settings(patient: Patient) -> Iterator[Finding]:
                 "settings",
                 f"{name} is {value}: {risk}",
                 f"As a superuser: alter system set {name} = '{better}'; select pg_reload_conf();"
-                " or for one role: alter role ... set. If it is on then and still told, look for"
-                " alter role and alter database.",
+                f"{_ALSO if name in _OF_ROLES else ''}",
             )
 
 
