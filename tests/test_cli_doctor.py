@@ -58,7 +58,7 @@ def test_versions_and_risky_settings_are_told(database_url: str) -> None:
     assert {finding["check"] for finding in told["findings"]} == {"settings"}
     names = {finding["found"].split()[0] for finding in told["findings"]}
     assert names == _CARELESS | set(_SOUND)
-    shown = call(database_url, "doctor").out
+    shown = call(database_url, "doctor").prose
     assert "fsync is off" in shown
     assert "alter system set fsync = 'on'" in shown
 

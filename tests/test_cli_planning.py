@@ -145,18 +145,20 @@ def test_a_forecast_changes_nothing_and_says_what_holds_it_back(
     before = [query(observer, everything.format(name))[0].n for name in tables]
     done = call(database_url, "forecast", "final=40", "--from", DAY)
     assert done.code == 0
-    assert "40 final: until Sun 2035-03-25" in done.out
-    assert "at most 2 a day" in done.out
-    assert "held back by final on 20 days" in done.out
+    assert "40 final: until Sun 2035-03-25" in done.prose
+    assert "at most 2 a day" in done.prose
+    assert "held back by final on 20 days" in done.prose
     assert [query(observer, everything.format(name))[0].n for name in tables] == before
 
 
 def test_what_does_not_fit_is_exit_code_1(database_url: str) -> None:
     done = call(database_url, "forecast", "final=5", "--from", DAY, "--days", 2)
     assert done.code == 1
-    assert "only 4 fit into 2 days" in done.out
+    assert "only 4 fit into 2 days" in done.prose
     call(database_url, "limit", "set", "final", "--max", 0)
-    assert "none fits" in call(database_url, "forecast", "final=1", "--from", DAY, "--days", 2).out
+    assert (
+        "none fits" in call(database_url, "forecast", "final=1", "--from", DAY, "--days", 2).prose
+    )
 
 
 @pytest.mark.parametrize("wish", ["final", "final=0", "final=-1", "=4", "final=x"])
