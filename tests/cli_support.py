@@ -32,6 +32,11 @@ class Finished:
         """What stands on standard output, which must be one JSON document."""
         return json.loads(self.out)
 
+    @property
+    def prose(self) -> str:
+        """What stands on standard output, wherever the terminal breaks its lines."""
+        return " ".join(self.out.split())
+
 
 def environment(url: str | None, **more: str) -> dict[str, str]:
     """Return the environment of a command that works on `url`; None: on the embedded server."""

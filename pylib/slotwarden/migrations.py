@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-__all__ = ["Roles", "current", "downgrade", "head", "upgrade", "upgrade_sql"]
+__all__ = ["Roles", "current", "downgrade", "head", "pending", "upgrade", "upgrade_sql"]
 
 
 # Alembic keeps the migration that is running in module variables.
@@ -98,6 +98,20 @@ def current(database: Engine | URL | str, *, schema: str = "slotwarden") -> str 
 def head() -> str | None:
     """Return the latest revision that this version of slotwarden carries."""
     return ScriptDirectory.from_config(_config("slotwarden", None)).get_current_head()
+
+
+def pending(revision: str) -> list[str]:
+    """Return the revisions that come after one, in the order in which they are applied.
+
+    Raises
+    ------
+    alembic.util.CommandError
+        This version of slotwarden does not carry `revision`.
+    """
+    script = ScriptDirectory.from_config(_config("slotwarden", None))
+    script.get_revision(revision)
+    later = script.iterate_revisions("head", revision)
+    return [found.revision for found in later][::-1]
 
 
 def upgrade_sql(

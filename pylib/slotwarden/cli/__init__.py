@@ -15,14 +15,20 @@ from slotwarden.cli import (
     booking,
     database,
     demonstration,
+    doctor,
+    forecast,
     importing,
     langflix,
+    limits,
+    planning,
     psql,
     reading,
     recalculation,
     web,
+    week,
 )
 from slotwarden.cli.arguments import with_options_first
+from slotwarden.cli.examples import add_examples
 from slotwarden.cli.failures import EXIT_CODES, EXPECTED, ExitCode, exit_for, failure_of
 from slotwarden.cli.output import Output
 from slotwarden.cli.settings import DEFAULT_SCHEMA, Settings, settings_of
@@ -68,12 +74,18 @@ app = typer.Typer(
     epilog=_EXIT_CODES_HELP,
 )
 app.command()(booking.reserve)
+app.command("next")(planning.next_slot)
+app.command()(planning.move)
 app.command()(booking.cancel)
+app.command()(week.week)
 app.command()(reading.calendar)
 app.command()(reading.status)
+app.command()(limits.limits)
+app.command()(forecast.forecast)
 app.add_typer(administration.channels, name="channel")
 app.add_typer(administration.limits, name="limit")
 app.command()(recalculation.recalculate)
+app.command()(doctor.doctor)
 app.command("import")(importing.import_videos)
 app.command()(demonstration.demo)
 app.command()(web.web)
@@ -82,6 +94,7 @@ app.command()(langflix.import_conflicts)
 app.command()(langflix.rebook)
 app.command(context_settings={"ignore_unknown_options": True})(psql.psql)
 app.add_typer(database.commands, name="db")
+add_examples(app)
 
 
 def _print_version(*, asked: bool) -> None:

@@ -42,7 +42,8 @@ EXIT_CODES = {
     ExitCode.DONE: "done",
     ExitCode.REFUSED: (
         "refused by a rule of the workspace: slot taken, limit reached, in the past, changed"
-        " meanwhile, ...; of an import: at least one row was; of the demo: something was overbooked"
+        " meanwhile, ...; of an import: at least one row was; of the demo: something was"
+        " overbooked; of the forecast: not all fit; of the doctor: something was found"
     ),
     ExitCode.MISTAKE: (
         "a mistake in the command: an argument, a file, or a channel, type, key or reservation"

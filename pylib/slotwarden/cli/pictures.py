@@ -18,7 +18,7 @@ _BAR_CELLS = 15
 _WARN_PERCENT = 80
 _FULL_PERCENT = 100
 _TYPE_STYLES = ("cyan", "magenta", "green", "yellow", "blue")
-_STATUS_STYLES = {
+STATUS_STYLES = {
     UploadStatus.UPLOADING: "yellow",
     UploadStatus.COMPLETED: "green",
     UploadStatus.FAILED: "red strike",
@@ -50,7 +50,7 @@ def weeks(
     details : bool
         False: the types only.
     """
-    styles = _styles(entry.video_type for entry in entries)
+    styles = type_styles(entry.video_type for entry in entries)
     drawn = []
     for start in range(0, days, _DAYS_A_WEEK):
         shown_days = [
@@ -142,7 +142,7 @@ def _week(
 
 
 def _cell(entry: CalendarEntry, styles: dict[str, str], *, details: bool) -> Iterator[Text]:
-    style = _STATUS_STYLES.get(entry.upload_status, styles[entry.video_type])
+    style = STATUS_STYLES.get(entry.upload_status, styles[entry.video_type])
     if not details:
         yield Text(shown(entry.video_type), style=style)
         return
@@ -156,7 +156,8 @@ def _cell(entry: CalendarEntry, styles: dict[str, str], *, details: bool) -> Ite
         yield Text(short, style=style, no_wrap=True, overflow="ellipsis")
 
 
-def _styles(types: Iterable[str]) -> dict[str, str]:
+def type_styles(types: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each video type, the same in every picture of the same types."""
     return {
         name: _TYPE_STYLES[number % len(_TYPE_STYLES)]
         for number, name in enumerate(sorted(set(types)))

@@ -1,0 +1,156 @@
+"""``slotwarden forecast``: until when so many videos need, as things stand."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.text import Text
+from sqlalchemy import Engine
+
+from slotwarden.cli.arguments import as_day, as_duration
+from slotwarden.cli.clock import channel_today
+from slotwarden.cli.connection import opened_engine
+from slotwarden.cli.failures import ExitCode
+from slotwarden.cli.forecasting import Span, TypeForecast, forecast_types
+from slotwarden.cli.options import ChannelOption
+from slotwarden.cli.output import Output, shown
+from slotwarden.cli.settings import Settings, settings_of
+from slotwarden.cli.tables import may_read, read
+from slotwarden.scheduler import Scheduler
+
+_WISH = re.compile(r"(.+)=(\d{1,6})", re.DOTALL)
+_ZONE_OF_NO_TYPES = "UTC"
+_DAYS_NAMED = 5
+
+
+def as_wish(written: str) -> tuple[str, int]:
+    """Read a type and a number of videos, such as ``final=40``.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is not that, or the number is 0.
+    """
+    found = _WISH.fullmatch(written)
+    if found is None or int(found[2]) == 0:
+        raise typer.BadParameter(f"{written!r} is not a type and a number of videos: final=40")
+    return found[1], int(found[2])
+
+
+def forecast(
+    context: typer.Context,
+    wishes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TYPE=NUMBER...", help="How many videos of which type, such as final=40."
+        ),
+    ],
+    *,
+    from_day: Annotated[
+        dt.date | None,
+        typer.Option("--from", parser=as_day, metavar="DAY", help="First day; today if not given."),
+    ] = None,
+    days: Annotated[
+        int, typer.Option(help="How many days to look at, the first included.", min=1, max=366)
+    ] = 366,
+    lead: Annotated[
+        dt.timedelta | None,
+        typer.Option(
+            "--lead",
+            parser=as_duration,
+            metavar="DURATION",
+            help="The channel's upload lead, if your role may not read it: 90m, 2h, 1d.",
+        ),
+    ] = None,
+    channel: ChannelOption = "default",
+) -> None:
+    """Say until when so many videos need, with the limits and bookings of the coming days.
+
+    It is what 'slotwarden next' would come to, called once for each video, all of the first type
+    before all of the second. Nothing is booked or locked: others may book meanwhile.
+
+    Exit code 1: not all of them fit into the days looked at.
+    """
+    settings = settings_of(context)
+    wanted = _wanted(wishes)
+    with opened_engine(settings) as engine:
+        scheduler = Scheduler(engine, schema=settings.schema)
+        rules = scheduler.langflix_settings(channel=channel)
+        zone = rules[0].time_zone if rules else _ZONE_OF_NO_TYPES
+        first = from_day or channel_today(scheduler, channel, zone)
+        known_lead = lead if lead is not None else _upload_lead(engine, settings, channel)
+        with settings.output.working("Trying ..."):
+            found = forecast_types(
+                scheduler, wanted, Span(channel, first, days), known_lead or dt.timedelta(0)
+            )
+    _tell(settings.output, found, Span(channel, first, days), known_lead)
+    if any(each.placed < each.wanted for each in found):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _wanted(wishes: Sequence[str]) -> dict[str, int]:
+    wanted: dict[str, int] = {}
+    for name, number in map(as_wish, wishes):
+        if name in wanted:
+            raise typer.BadParameter(f"{name!r} is there twice")
+        wanted[name] = number
+    return wanted
+
+
+def _upload_lead(engine: Engine, settings: Settings, channel: str) -> dt.timedelta | None:
+    """Read a channel's upload lead, which no function tells; None where the role may not."""
+    with engine.connect() as connection:
+        if not may_read(connection, settings.schema, "channel"):
+            return None
+        rows = read(
+            connection,
+            settings.schema,
+            "select upload_lead from {schema}.channel where channel_id = :channel",
+            channel=channel,
+        )
+    return rows[0].upload_lead if rows else None
+
+
+def _tell(
+    output: Output, found: Sequence[TypeForecast], span: Span, lead: dt.timedelta | None
+) -> None:
+    data = {
+        "channel": span.channel,
+        "from": span.first.isoformat(),
+        "days": span.days,
+        "upload_lead": None if lead is None else lead.total_seconds(),
+        "types": [each.to_dict() for each in found],
+    }
+    output.result(data, *(_sentence(each, span) for each in found))
+    if lead is None:
+        output.notice(
+            "Your role may not read the channel's upload lead, so uploads are taken to run at the"
+            " publish time; --lead says otherwise."
+        )
+
+
+def _sentence(found: TypeForecast, span: Span) -> Text:
+    made = Text.assemble((f"{found.wanted} {shown(found.video_type)}", "bold"), ": ")
+    if found.from_day is None or found.until_day is None:
+        made.append(f"none fits into the {span.days} days from {span.first}", style="red")
+    else:
+        taken = (found.until_day - span.first).days + 1
+        made.append(f"until {found.until_day:%a %Y-%m-%d}", style="green")
+        made.append(f", {taken} days from {span.first}, at most {found.most_a_day} a day")
+    if 0 < found.placed < found.wanted:
+        made.append(f"; only {found.placed} fit into {span.days} days", style="red")
+    if found.limits_reached:
+        kept = ", ".join(
+            f"{shown(limit)} on {days} days" for limit, days in found.limits_reached.items()
+        )
+        made.append(f"\n  held back by {kept}", style="dim")
+    if found.closed_days:
+        named = ", ".join(map(str, found.closed_days[:_DAYS_NAMED]))
+        more = len(found.closed_days) - _DAYS_NAMED
+        made.append(f"\n  nothing free already on {named}", style="yellow")
+        made.append(f" and {more} more days" if more > 0 else "", style="yellow")
+    return made
