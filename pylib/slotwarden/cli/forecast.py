@@ -9,21 +9,18 @@ from typing import Annotated
 
 import typer
 from rich.text import Text
-from sqlalchemy import Engine
 
-from slotwarden.cli.arguments import as_day, as_duration
+from slotwarden.cli.arguments import as_day
 from slotwarden.cli.clock import channel_today
 from slotwarden.cli.connection import opened_engine
 from slotwarden.cli.failures import ExitCode
 from slotwarden.cli.forecasting import Span, TypeForecast, forecast_types
 from slotwarden.cli.options import ChannelOption
 from slotwarden.cli.output import Output, shown
-from slotwarden.cli.settings import Settings, settings_of
-from slotwarden.cli.tables import may_read, read
+from slotwarden.cli.settings import settings_of
 from slotwarden.scheduler import Scheduler
 
 _WISH = re.compile(r"(.+)=(\d{1,6})", re.DOTALL)
-_ZONE_OF_NO_TYPES = "UTC"
 _DAYS_NAMED = 5
 
 
@@ -57,15 +54,6 @@ def forecast(
     days: Annotated[
         int, typer.Option(help="How many days to look at, the first included.", min=1, max=366)
     ] = 366,
-    lead: Annotated[
-        dt.timedelta | None,
-        typer.Option(
-            "--lead",
-            parser=as_duration,
-            metavar="DURATION",
-            help="The channel's upload lead, if your role may not read it: 90m, 2h, 1d.",
-        ),
-    ] = None,
     channel: ChannelOption = "default",
 ) -> None:
     """Say until when so many videos need, with the limits and bookings of the coming days.
@@ -79,15 +67,13 @@ def forecast(
     wanted = _wanted(wishes)
     with opened_engine(settings) as engine:
         scheduler = Scheduler(engine, schema=settings.schema)
-        rules = scheduler.langflix_settings(channel=channel)
-        zone = rules[0].time_zone if rules else _ZONE_OF_NO_TYPES
-        first = from_day or channel_today(scheduler, channel, zone)
-        known_lead = lead if lead is not None else _upload_lead(engine, settings, channel)
+        # An unknown channel is the calendar's to refuse.
+        here = next((c for c in scheduler.list_channels() if c.channel_id == channel), None)
+        zone, lead = (here.time_zone, here.upload_lead) if here else ("UTC", dt.timedelta(0))
+        span = Span(channel, from_day or channel_today(scheduler, channel, zone), days)
         with settings.output.working("Trying ..."):
-            found = forecast_types(
-                scheduler, wanted, Span(channel, first, days), known_lead or dt.timedelta(0)
-            )
-    _tell(settings.output, found, Span(channel, first, days), known_lead)
+            found = forecast_types(scheduler, wanted, span, lead)
+    _tell(settings.output, found, span, lead)
     if any(each.placed < each.wanted for each in found):
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -101,36 +87,15 @@ def _wanted(wishes: Sequence[str]) -> dict[str, int]:
     return wanted
 
 
-def _upload_lead(engine: Engine, settings: Settings, channel: str) -> dt.timedelta | None:
-    """Read a channel's upload lead, which no function tells; None where the role may not."""
-    with engine.connect() as connection:
-        if not may_read(connection, settings.schema, "channel"):
-            return None
-        rows = read(
-            connection,
-            settings.schema,
-            "select upload_lead from {schema}.channel where channel_id = :channel",
-            channel=channel,
-        )
-    return rows[0].upload_lead if rows else None
-
-
-def _tell(
-    output: Output, found: Sequence[TypeForecast], span: Span, lead: dt.timedelta | None
-) -> None:
+def _tell(output: Output, found: Sequence[TypeForecast], span: Span, lead: dt.timedelta) -> None:
     data = {
         "channel": span.channel,
         "from": span.first.isoformat(),
         "days": span.days,
-        "upload_lead": None if lead is None else lead.total_seconds(),
+        "upload_lead": lead.total_seconds(),
         "types": [each.to_dict() for each in found],
     }
     output.result(data, *(_sentence(each, span) for each in found))
-    if lead is None:
-        output.notice(
-            "Your role may not read the channel's upload lead, so uploads are taken to run at the"
-            " publish time; --lead says otherwise."
-        )
 
 
 def _sentence(found: TypeForecast, span: Span) -> Text:
