@@ -71,7 +71,8 @@ def call(url: str | None, *arguments: object, stdin: str | bytes = "") -> Finish
         app,
         [str(argument) for argument in arguments],
         input=stdin,
-        env={"SLOTWARDEN_DATABASE_URL": url},
+        # pytest-xdist sets COLUMNS, to which tables would be folded.
+        env={"SLOTWARDEN_DATABASE_URL": url, "COLUMNS": None},
     )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
