@@ -71,8 +71,7 @@ def call(url: str | None, *arguments: object, stdin: str | bytes = "") -> Finish
         app,
         [str(argument) for argument in arguments],
         input=stdin,
-        # pytest-xdist sets COLUMNS, to which tables would be folded.
-        env={"SLOTWARDEN_DATABASE_URL": url, "COLUMNS": None},
+        env={"SLOTWARDEN_DATABASE_URL": url},
     )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -67,6 +67,8 @@ _session_home = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # pytest-xdist sets it, and tables would be folded to it.
+    os.environ.pop("COLUMNS", None)
     if hasattr(config, "workerinput"):
         return
     for name in list(os.environ):
