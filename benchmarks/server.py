@@ -156,10 +156,11 @@ def _cpu() -> str:
 
 
 def _filesystem(folder: Path) -> str:
-    if platform.system() != "Linux":
+    stat = shutil.which("stat")
+    if stat is None or platform.system() != "Linux":
         return "unknown"
     kind = subprocess.run(
-        ["stat", "--file-system", "--format=%T", str(folder)],
+        [stat, "--file-system", "--format=%T", str(folder)],
         capture_output=True,
         text=True,
         check=False,
