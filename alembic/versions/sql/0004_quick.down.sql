@@ -649,6 +649,24 @@ end;
 $$;
 
 
+create or replace function refuse_write()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+begin
+  raise exception '% of % is refused', lower(tg_op), tg_table_name
+    using errcode = 'SWSTA',
+      detail = jsonb_build_object('table', tg_table_name, 'operation', tg_op),
+      hint = 'Usage changes through reservations and maximums, which write the ledger.';
+end;
+$$;
+
+
+comment on function refuse_write() is
+  'Trigger: refuses (SWSTA) the statement.';
+
 -- Fills what a direct insert leaves out; the functions give all of it.
 create or replace function complete_reservation()
 returns trigger
@@ -1104,8 +1122,6 @@ end;
 $kept_budget$;
 
 drop function list_channels();
-
-drop function refuse_direct_insert();
 
 drop function days_with_room(channel, text, date, integer);
 

@@ -681,6 +681,28 @@ end;
 $$;
 
 
+create or replace function refuse_write()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+begin
+  -- Other triggers insert.
+  if tg_op = 'INSERT' and pg_trigger_depth() > 1 then
+    return null;
+  end if;
+  raise exception '% of % is refused', lower(tg_op), tg_table_name
+    using errcode = 'SWSTA',
+      detail = jsonb_build_object('table', tg_table_name, 'operation', tg_op),
+      hint = 'Usage changes through reservations and maximums, which write the ledger.';
+end;
+$$;
+
+
+comment on function refuse_write() is
+  'Trigger: refuses (SWSTA) the statement, but for an insert that another trigger makes.';
+
 -- Fills what a direct insert leaves out; the functions give all of it.
 create or replace function complete_reservation()
 returns trigger
@@ -718,29 +740,6 @@ begin
 end;
 $$;
 
-
--- The ledger is written by the triggers of reservation and limit_day, and
--- only added to.
-create function refuse_direct_insert()
-returns trigger
-language plpgsql
-security definer
-set search_path from current
-as $$
-begin
-  if pg_trigger_depth() = 1 then
-    raise exception 'insert into % is refused', tg_table_name
-      using errcode = 'SWSTA',
-        detail = jsonb_build_object('table', tg_table_name, 'operation', tg_op),
-        hint = 'Usage changes through reservations and maximums, which write the ledger.';
-  end if;
-  return null;
-end;
-$$;
-
-
-comment on function refuse_direct_insert() is
-  'Trigger: refuses (SWSTA) an insert that no other trigger makes.';
 
 -- A day follows its limit, unless it is overridden. The limit's row is read
 -- for share, so that a maximum that is being changed is waited for and the
@@ -1272,7 +1271,7 @@ execute function record_maximum();
 create or replace trigger usage_ledger_insert_by_triggers
 before insert on usage_ledger
 for each statement
-execute function refuse_direct_insert();
+execute function refuse_write();
 
 -- Who may do what. Nobody but the owner has rights on tables; the functions of
 -- the API run with the owner's. PostgreSQL lets everybody execute a new
