@@ -108,7 +108,6 @@ create table if not exists alembic_version (
 \ir functions/internal/book.sql
 \ir functions/internal/book_local.sql
 \ir functions/internal/times_of_day.sql
-\ir functions/internal/days_with_room.sql
 \ir functions/internal/free_slots.sql
 \ir functions/internal/next_step.sql
 \ir functions/internal/own_limit_name.sql
@@ -216,5 +215,5 @@ create table if not exists alembic_version (
 \ir roles.sql
 
 insert into alembic_version (version_num)
-values ('0004');
+values ('0005');
 commit;

@@ -10,6 +10,7 @@ set search_path from current
 as $$
 declare
   v_left_ms float8;
+  v_set text;
 begin
   if p_deadline is null or p_deadline = 'infinity' then
     return;
@@ -20,7 +21,7 @@ begin
       using errcode = 'lock_not_available',
         hint = 'Another transaction holds the lock of the day; try again.';
   end if;
-  perform set_config('lock_timeout', greatest(floor(v_left_ms / p_waits), 1)::text, true);
+  v_set := set_config('lock_timeout', greatest(floor(v_left_ms / p_waits), 1)::text, true);
 end;
 $$;
 

@@ -8,6 +8,7 @@ set search_path from current
 as $$
 declare
   v_zone text;
+  v_refusal refusal;
 begin
   select c.time_zone into v_zone
   from channel as c
@@ -23,9 +24,12 @@ begin
         hint = 'Leave both out; they are filled in.';
   end if;
   if p_reservation.upload_status = 'scheduled' then
-    perform raise_refusal(
-      blackout_refusal(p_reservation.channel_id, p_reservation.scheduled_publish_time)
+    v_refusal := blackout_refusal(
+      p_reservation.channel_id, p_reservation.scheduled_publish_time
     );
+    if v_refusal.code is not null then
+      perform raise_refusal(v_refusal);
+    end if;
   end if;
 end;
 $$;

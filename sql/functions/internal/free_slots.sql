@@ -1,5 +1,6 @@
 -- The next free slots of a channel, as committed now, in the order of
--- times_of_day. Days that are full are passed over as a whole. Candidates that
+-- times_of_day. A day on which a posting limit of the channel's own day is
+-- reached is passed over as a whole: no time of it is free. Candidates that
 -- would charge what was asked for a moment ago get the same answer.
 create function free_slots(
   p_channel channel,
@@ -16,6 +17,15 @@ as $$
 declare
   v_first_day date := (p_from at time zone p_channel.time_zone)::date;
   v_day date;
+  v_posting charge[] := array(
+    select row(r.limit_id, l.counted_at, null, r.units)::charge
+    from charge_rule as r
+    join daily_limit as l on l.limit_id = r.limit_id
+    where r.channel_id = p_channel.channel_id
+      and r.video_type = p_type
+      and l.counted_at = 'publish'
+      and coalesce(l.time_zone, p_channel.time_zone) = p_channel.time_zone
+  );
   v_time time;
   v_slot timestamptz;
   v_charges charge[];
@@ -23,9 +33,12 @@ declare
   v_full charge[];
   v_found integer := 0;
 begin
-  for v_day in
-    select d from days_with_room(p_channel, p_type, v_first_day, p_horizon_days) as d
-  loop
+  for v_ahead in 0 .. p_horizon_days - 1 loop
+    v_day := v_first_day + v_ahead;
+    for v_limit in 1 .. cardinality(v_posting) loop
+      v_posting[v_limit].day := v_day;
+    end loop;
+    continue when (limit_refusal(v_posting)).code is not null;
     for v_time in select t from times_of_day(p_channel.channel_id, v_day) as t loop
       v_slot := local_instant(v_day + v_time, p_channel.time_zone);
       continue when v_slot is null or v_slot <= p_from;

@@ -1,0 +1,309 @@
+-- Frozen: what this revision changed in sql/.
+
+-- Would these charges pass a maximum? Reads the balances as committed, or, in
+-- a statement after lock_days, as they stand under the lock. Of several limits
+-- that are reached, posting limits are told first, then by day and limit. The
+-- charges are ordered by day, limit and units.
+create or replace function limit_refusal(p_charges charge[])
+returns refusal
+language plpgsql
+stable
+set search_path from current
+as $$
+declare
+  v_charge charge;
+  v_given_back charge;
+  v_used_units integer;
+  v_max_units integer;
+  v_version integer;
+  v_reached charge;
+  v_reached_used_units integer;
+  v_reached_max_units integer;
+  v_reached_version integer;
+begin
+  foreach v_charge in array p_charges loop
+    if v_charge.units <= 0 then
+      v_given_back := v_charge;
+      continue;
+    end if;
+    select d.max_units, coalesce(latest.used_units, 0), coalesce(latest.version, 0)
+    into v_max_units, v_used_units, v_version
+    from limit_day as d
+    left join lateral (
+      select e.used_units, e.version
+      from usage_ledger as e
+      where e.limit_id = d.limit_id and e.day = d.day
+      order by e.version desc
+      limit 1
+    ) as latest on true
+    where d.limit_id = v_charge.limit_id and d.day = v_charge.day;
+    if not found then
+      -- Nobody has booked the day: it has no entry, and the maximum of its limit.
+      select l.max_units, 0, 0 into v_max_units, v_used_units, v_version
+      from daily_limit as l
+      where l.limit_id = v_charge.limit_id;
+    end if;
+    continue when v_used_units + v_charge.units <= v_max_units;
+    -- What is given back on the same day stands before it, and makes room.
+    continue when (v_given_back.limit_id, v_given_back.day) = (v_charge.limit_id, v_charge.day)
+      and v_used_units + v_charge.units + v_given_back.units <= v_max_units;
+    if v_reached.limit_id is null or v_charge.counted_at < v_reached.counted_at then
+      v_reached := v_charge;
+      v_reached_used_units := v_used_units;
+      v_reached_max_units := v_max_units;
+      v_reached_version := v_version;
+    end if;
+  end loop;
+  if v_reached.limit_id is null then
+    return null;
+  end if;
+  return row(
+    'SWLIM',
+    format(
+      'daily limit %L is reached on %s: %s of %s units used, %s more needed',
+      v_reached.limit_id, to_char(v_reached.day, 'YYYY-MM-DD'),
+      v_reached_used_units, v_reached_max_units, v_reached.units
+    ),
+    jsonb_build_object(
+      'limit', v_reached.limit_id,
+      'counted_at', v_reached.counted_at,
+      'day', to_char(v_reached.day, 'YYYY-MM-DD'),
+      'used', v_reached_used_units,
+      'max', v_reached_max_units,
+      'units', v_reached.units,
+      'version', v_reached_version
+    )
+  )::refusal;
+end;
+$$;
+
+
+-- lock_timeout bounds one wait; a call has several. Before each, what is left
+-- of the budget becomes the timeout; the SET clause of the calling function
+-- puts the session's own back. A null deadline (a direct write) leaves the
+-- session's setting alone.
+create or replace function bound_lock_wait(p_deadline timestamptz, p_waits integer default 1)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_left_ms float8;
+  v_set text;
+begin
+  if p_deadline is null or p_deadline = 'infinity' then
+    return;
+  end if;
+  v_left_ms := date_part('epoch', p_deadline - clock_timestamp()) * 1000;
+  if v_left_ms < 1 then
+    raise exception 'canceling statement due to lock timeout'
+      using errcode = 'lock_not_available',
+        hint = 'Another transaction holds the lock of the day; try again.';
+  end if;
+  v_set := set_config('lock_timeout', greatest(floor(v_left_ms / p_waits), 1)::text, true);
+end;
+$$;
+
+
+-- Writes charges to the ledger, each with the balance after it. The days are
+-- locked first, and the balances read by a later statement; the ledger's own
+-- constraints refuse what would pass a maximum. A function has locked its days
+-- already: then they bear this transaction's mark, and locking them again would
+-- only cost time.
+--
+-- A limit that is counted otherwise than it was can be given back and taken on
+-- one day. The second of these needs the balance after the first.
+create or replace function post_charges(
+  p_reservation_id bigint,
+  p_attempt integer,
+  p_charges charge[],
+  p_reason text
+)
+returns void
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_me xid := pg_current_xact_id()::xid;
+  v_locked boolean := true;
+  v_charge charge;
+  v_previous charge;
+  v_now charge[] := '{}';
+  v_later charge[] := '{}';
+  v_written integer;
+begin
+  foreach v_charge in array p_charges loop
+    perform from limit_day as d
+    where d.limit_id = v_charge.limit_id
+      and d.day = v_charge.day
+      and v_me in (d.xmin, d.xmax);
+    v_locked := v_locked and found;
+    if (v_charge.limit_id, v_charge.day) = (v_previous.limit_id, v_previous.day) then
+      v_later := v_later || v_charge;
+    else
+      v_now := v_now || v_charge;
+    end if;
+    v_previous := v_charge;
+  end loop;
+  if not v_locked then
+    perform lock_days(p_charges, null);
+    perform refuse_over_maximum(p_charges);
+  end if;
+
+  insert into usage_ledger (
+    limit_id, day, version, reservation_id, attempt, units,
+    used_units, max_units, reason, at, by
+  )
+  select
+    c.limit_id,
+    c.day,
+    coalesce(latest.version, 0) + 1,
+    p_reservation_id,
+    case c.counted_at when 'upload' then p_attempt end,
+    c.units,
+    coalesce(latest.used_units, 0) + c.units,
+    d.max_units,
+    p_reason,
+    clock_now(),
+    caller_role()
+  from unnest(v_now) as c
+  join limit_day as d on d.limit_id = c.limit_id and d.day = c.day
+  left join lateral (
+    select e.used_units, e.version
+    from usage_ledger as e
+    where e.limit_id = c.limit_id and e.day = c.day
+    order by e.version desc
+    limit 1
+  ) as latest on true
+  on conflict on constraint usage_ledger_pkey do nothing;
+  get diagnostics v_written = row_count;
+  if v_written < cardinality(v_now) then
+    perform raise_ledger_conflict();
+  end if;
+  if v_later <> '{}' then
+    perform post_charges(p_reservation_id, p_attempt, v_later, p_reason);
+  end if;
+end;
+$$;
+
+
+-- What the constraints of a table cannot say of a booking, for direct writes:
+-- its day is the channel's, and the channel publishes then.
+create or replace function check_reservation_slot(p_reservation reservation)
+returns void
+language plpgsql
+stable
+set search_path from current
+as $$
+declare
+  v_zone text;
+  v_refusal refusal;
+begin
+  select c.time_zone into v_zone
+  from channel as c
+  where c.channel_id = p_reservation.channel_id;
+  if p_reservation.time_zone <> v_zone
+    or p_reservation.local_date
+      <> (p_reservation.scheduled_publish_time at time zone v_zone)::date
+  then
+    raise exception 'local_date and time_zone of a reservation are those of its channel'
+      using errcode = 'check_violation',
+        constraint = 'reservation_local_date_true',
+        table = 'reservation',
+        hint = 'Leave both out; they are filled in.';
+  end if;
+  if p_reservation.upload_status = 'scheduled' then
+    v_refusal := blackout_refusal(
+      p_reservation.channel_id, p_reservation.scheduled_publish_time
+    );
+    if v_refusal.code is not null then
+      perform raise_refusal(v_refusal);
+    end if;
+  end if;
+end;
+$$;
+
+
+-- The next free slots of a channel, as committed now, in the order of
+-- times_of_day. A day on which a posting limit of the channel's own day is
+-- reached is passed over as a whole: no time of it is free. Candidates that
+-- would charge what was asked for a moment ago get the same answer.
+create or replace function free_slots(
+  p_channel channel,
+  p_type text,
+  p_from timestamptz,
+  p_horizon_days integer,
+  p_count integer
+)
+returns setof timestamptz
+language plpgsql
+stable
+set search_path from current
+as $$
+declare
+  v_first_day date := (p_from at time zone p_channel.time_zone)::date;
+  v_day date;
+  v_posting charge[] := array(
+    select row(r.limit_id, l.counted_at, null, r.units)::charge
+    from charge_rule as r
+    join daily_limit as l on l.limit_id = r.limit_id
+    where r.channel_id = p_channel.channel_id
+      and r.video_type = p_type
+      and l.counted_at = 'publish'
+      and coalesce(l.time_zone, p_channel.time_zone) = p_channel.time_zone
+  );
+  v_time time;
+  v_slot timestamptz;
+  v_charges charge[];
+  v_with_room charge[];
+  v_full charge[];
+  v_found integer := 0;
+begin
+  for v_ahead in 0 .. p_horizon_days - 1 loop
+    v_day := v_first_day + v_ahead;
+    for v_limit in 1 .. cardinality(v_posting) loop
+      v_posting[v_limit].day := v_day;
+    end loop;
+    continue when (limit_refusal(v_posting)).code is not null;
+    for v_time in select t from times_of_day(p_channel.channel_id, v_day) as t loop
+      v_slot := local_instant(v_day + v_time, p_channel.time_zone);
+      continue when v_slot is null or v_slot <= p_from;
+      perform from reservation as r
+      where r.channel_id = p_channel.channel_id
+        and r.scheduled_publish_time = v_slot
+        and r.upload_status in ('scheduled', 'uploading', 'completed');
+      continue when found;
+      perform from blackout as b
+      where b.channel_id = p_channel.channel_id
+        and b.from_time <= v_slot
+        and b.to_time > v_slot;
+      continue when found;
+      v_charges := array(
+        select c
+        from charges_for(
+          p_channel.channel_id, p_type, v_slot,
+          upload_time_for(v_slot, p_channel.upload_lead, clock_now())
+        ) as c
+      );
+      continue when v_charges = v_full;
+      if v_charges is distinct from v_with_room then
+        if (limit_refusal(v_charges)).code is not null then
+          v_full := v_charges;
+          continue;
+        end if;
+        v_with_room := v_charges;
+      end if;
+      return next v_slot;
+      v_found := v_found + 1;
+      if v_found = p_count then
+        return;
+      end if;
+    end loop;
+  end loop;
+end;
+$$;
+
+
+drop function days_with_room(channel, text, date, integer);
