@@ -292,3 +292,27 @@ def test_bookings_and_cancellations_go_on_while_usage_is_recalculated(
     assert_consistent(db)
     _recalculate(db, p_recharge=True)
     assert used(db, days[0]) == {"final": 2, "api_units": 200}
+
+
+def test_a_limit_that_is_counted_otherwise_gives_back_and_takes_on_one_day(
+    db: PgConnection, day: dt.date
+) -> None:
+    number = reserve(db, day, "final", dt.time(10)).reservation_id
+    call(db, "set_daily_limit", p_limit="final", p_counted_at="upload", p_time_zone="UTC")
+
+    call(
+        db,
+        "reschedule_reservation",
+        p_reservation_id=number,
+        p_date=day,
+        p_time=dt.time(11),
+    )
+
+    entries = query(
+        db,
+        "select version, units, used_units, attempt from slotwarden.usage_ledger"
+        " where limit_id = 'final' and day = %s order by version",
+        day,
+    )
+    assert entries == [(1, 1, 1, None), (2, -1, 0, None), (3, 1, 1, 1)]
+    assert_consistent(db)

@@ -65,18 +65,17 @@ MUTANTS = (
             Patch("book", "if lock_days(v_charges, p_deadline) then", "if false then"),
             Patch(
                 "post_charges",
-                "v_version integer;",
-                "v_version integer;\n  v_nth integer := 0;\n"
-                "  v_counted integer[] := array(select u.used_units"
+                "v_written integer;",
+                "v_written integer;\n  v_counted integer[] := array(select u.used_units"
                 " from unnest(p_charges) with ordinality as c (limit_id, counted_at, day, units, n)"
                 " cross join lateral usage_of(c.limit_id, c.day) as u order by c.n);",
             ),
             Patch(
                 "post_charges",
-                "insert into usage_ledger (",
-                "v_nth := v_nth + 1;\n    insert into usage_ledger (",
+                "from unnest(v_now) as c",
+                "from unnest(v_now) with ordinality as c (limit_id, counted_at, day, units, n)",
             ),
-            Patch("post_charges", "v_used_units + v_charge", "v_counted[v_nth] + v_charge"),
+            Patch("post_charges", "coalesce(latest.used_units, 0)", "v_counted[c.n]"),
         ),
     ),
     Mutant(
@@ -230,8 +229,8 @@ MUTANTS = (
         (
             Patch(
                 "limit_refusal",
-                "'version', v_reached_usage.version",
-                "'version', v_reached_usage.version + 1",
+                "'version', v_reached_version",
+                "'version', v_reached_version + 1",
             ),
         ),
     ),
