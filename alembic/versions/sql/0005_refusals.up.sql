@@ -254,6 +254,8 @@ declare
       and l.counted_at = 'publish'
       and coalesce(l.time_zone, p_channel.time_zone) = p_channel.time_zone
   );
+  v_rule charge;
+  v_is_full boolean;
   v_time time;
   v_slot timestamptz;
   v_charges charge[];
@@ -263,10 +265,25 @@ declare
 begin
   for v_ahead in 0 .. p_horizon_days - 1 loop
     v_day := v_first_day + v_ahead;
-    for v_limit in 1 .. cardinality(v_posting) loop
-      v_posting[v_limit].day := v_day;
+    v_is_full := false;
+    foreach v_rule in array v_posting loop
+      -- A day without an entry has nothing used, and the maximum of its limit.
+      select coalesce(
+        (
+          select e.used_units + v_rule.units > e.max_units
+          from usage_ledger as e
+          where e.limit_id = l.limit_id and e.day = v_day
+          order by e.version desc
+          limit 1
+        ),
+        v_rule.units > l.max_units
+      )
+      into v_is_full
+      from daily_limit as l
+      where l.limit_id = v_rule.limit_id;
+      exit when v_is_full;
     end loop;
-    continue when (limit_refusal(v_posting)).code is not null;
+    continue when v_is_full;
     for v_time in select t from times_of_day(p_channel.channel_id, v_day) as t loop
       v_slot := local_instant(v_day + v_time, p_channel.time_zone);
       continue when v_slot is null or v_slot <= p_from;
