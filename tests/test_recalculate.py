@@ -297,7 +297,7 @@ def test_bookings_and_cancellations_go_on_while_usage_is_recalculated(
 def test_a_limit_that_is_counted_otherwise_gives_back_and_takes_on_one_day(
     db: PgConnection, day: dt.date
 ) -> None:
-    number = reserve(db, day, "final", dt.time(10)).reservation_id
+    number = reserve(db, day, "final", "10:00").reservation_id
     call(db, "set_daily_limit", p_limit="final", p_counted_at="upload", p_time_zone="UTC")
 
     call(

@@ -50,11 +50,34 @@ def test_several_hosts_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("hosts", "host", "port"),
+    [
+        ("a:1,b:2", "a,b", "1,2"),
+        ("a,b:2", "a,b", ",2"),
+        ("[::1]:1,b:2", "::1,b", "1,2"),
+    ],
+)
+def test_several_hosts_may_be_written_as_libpq_has_them(hosts: str, host: str, port: str) -> None:
+    engine = create_engine(f"postgresql://u:p@{hosts}/d?target_session_attrs=read-write")
+    _, parameters = engine.dialect.create_connect_args(engine.url)
+    assert parameters == {
+        "host": host,
+        "port": port,
+        "user": "u",
+        "password": "p",
+        "dbname": "d",
+        "target_session_attrs": "read-write",
+    }
+    assert normalise_url(engine.url.render_as_string(hide_password=False)) == engine.url
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "mysql://u:secret@h/d",
         "postgresql+asyncpg://u:secret@h/d",
         "postgresql://u:secret@h:port/d",
+        "postgresql://u:secret@h:port,i/d",
         "host=h password=secret",
         "",
     ],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
@@ -17,6 +18,8 @@ DRIVERS = ("psycopg2", "psycopg")
 
 # PostgreSQL cuts longer names off, in bytes.
 _LONGEST_NAME = 63
+
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[^\]]+\]|[^:\[\]]+)(?::(?P<port>\d*))?")
 
 _HINT = "Write it as postgresql://user@host:5432/database."
 
@@ -50,13 +53,29 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _with_hosts_in_query(url: str) -> str:
+    """Move several hosts with ports, which SQLAlchemy cannot read, to where libpq reads them."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    found = [_HOST_AND_PORT.fullmatch(host) for host in hosts.split(",")]
+    if "," not in hosts or not all(found):
+        return url
+    places = {
+        name: ",".join((match[name] or "").strip("[]") for match in found if match)
+        for name in ("host", "port")
+    }
+    query = "&".join(filter(None, [urlencode(places, safe=",:"), parts.query]))
+    return f"{parts.scheme}://{user}{at}{parts.path}?{query}"
+
+
 def normalise_url(url: str | URL) -> URL:
     """Read a database address so that SQLAlchemy 2.0 and 2.1 open it alike.
 
     ``postgres://``, ``postgresql://`` and ``postgresql+psycopg2://`` mean
     psycopg2; ``postgresql+psycopg://`` is left as it is. The query and the
     host are kept; a Unix socket may be given as ``?host=/directory`` or,
-    as libpq has it, as ``//%2Fdirectory/database``.
+    as libpq has it, as ``//%2Fdirectory/database``. So may several hosts:
+    ``?host=one:5432&host=two:5432`` or ``//one:5432,two:5432/database``.
 
     Raises
     ------
@@ -65,7 +84,7 @@ def normalise_url(url: str | URL) -> URL:
         message holds no password.
     """
     try:
-        parsed = make_url(url)
+        parsed = make_url(_with_hosts_in_query(url) if isinstance(url, str) else url)
     except (ArgumentError, ValueError) as error:
         raise InvalidArgument("the database URL cannot be read", hint=_HINT) from error
     system, _, driver = parsed.drivername.partition("+")
