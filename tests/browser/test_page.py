@@ -172,6 +172,86 @@ def test_everything_can_be_done_with_the_keyboard(browser: Any, address: str) ->
     assert watched.complaints == []
 
 
+def test_what_a_month_has_no_room_for_is_in_the_day_s_dialog_alone(
+    browser: Any, address: str
+) -> None:
+    watched = Watched(browser, _DESKTOP)
+    page = watched.open(address, f"date={MONDAY}&view=month")
+    page.locator(".fc-daygrid-more-link").first.click()
+    page.wait_for_selector("dialog[open] .booked-list")
+    assert page.locator(".fc-popover").count() == 0
+    assert watched.complaints == []
+
+
+def test_a_full_day_leads_to_the_next_free_slot(browser: Any, address: str) -> None:
+    watched = Watched(browser, _DESKTOP)
+    page = watched.open(address, f"date={MONDAY}")
+    # Wednesday has its two finals.
+    page.locator("button.day").nth(2).click()
+    page.get_by_role("button", name="Book on this day").click()
+    page.get_by_role("button", name="First free: Thu 4 Mar, 10:00").click()
+    # Blanks are no name.
+    page.get_by_label("Video (its path or name)").fill("  ")
+    page.get_by_role("button", name="Book", exact=True).click()
+    assert "final, Thu 4 Mar, 10:00" in watched.notice().inner_text()
+    watched.event("no video named").wait_for()
+    # Within its own full day a video may still move.
+    watched.event("ep-044").click()
+    page.wait_for_selector("dialog .times p")
+    assert "within the day this one may move" in page.locator("dialog").inner_text()
+    assert watched.complaints == []
+
+
+def test_the_next_free_slot_is_booked_for_a_video_that_has_a_name(
+    browser: Any, address: str
+) -> None:
+    watched = Watched(browser, _PHONE)
+    page = watched.open(address, f"date={MONDAY}")
+    page.get_by_role("button", name="Book next free").click()
+    page.get_by_text("At the moment that is Thu 4 Mar, 10:00").wait_for()
+    page.get_by_label("Video (its path or name)").fill("episodes/soon.mp4")
+    page.get_by_role("button", name="Book", exact=True).click()
+    watched.event("soon.mp4").wait_for()
+    page.get_by_role("button", name="Book next free").click()
+    page.get_by_label("Video (its path or name)").fill("episodes/soon.mp4")
+    page.get_by_role("button", name="Book", exact=True).click()
+    page.get_by_text("soon.mp4 is booked already, on Thu 4 Mar, 10:00").wait_for()
+    assert _violations(page) == []
+    assert watched.complaints == []
+
+
+def test_a_failed_upload_gets_another_time(browser: Any, address: str) -> None:
+    watched = Watched(browser, _DESKTOP)
+    page = watched.open(address, f"date={MONDAY}")
+    page.locator(".fc-event.failed").click()
+    page.wait_for_selector("dialog .times > *")
+    assert "false" not in page.locator("dialog").inner_text()
+    page.get_by_label("Day", exact=True).fill("2027-03-07")
+    page.get_by_label("Time", exact=True).fill("18:00")
+    page.get_by_role("button", name="Try again").click()
+    assert "Booked again" in watched.notice().inner_text()
+    page.locator(".fc-event.failed").wait_for(state="detached")
+    assert watched.complaints == []
+
+
+def test_warnings_lead_to_their_day_and_usage_has_a_history(browser: Any, address: str) -> None:
+    watched = Watched(browser, _PHONE)
+    page = watched.open(address, "date=2027-06-07")
+    page.locator("#warnings").click()
+    page.get_by_role("button", name="Wed 3 Mar: final").click()
+    watched.event("ep-044").wait_for()
+    page.get_by_role("button", name="Usage history").click()
+    row = page.locator("dialog tr", has_text="Wed 3 Mar")
+    assert "2 of 2" in row.inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= _PHONE[0]
+    _picture(page, "history-360-light")
+    assert _violations(page) == []
+    page.get_by_role("button", name="Later").last.click()
+    page.get_by_role("button", name="Earlier").last.click()
+    row.wait_for()
+    assert watched.complaints == []
+
+
 def test_an_empty_week_and_a_lost_server_say_so(
     browser: Any, database_url: str, connect: Connect
 ) -> None:
@@ -179,7 +259,7 @@ def test_an_empty_week_and_a_lost_server_say_so(
     with calendar(database_url, connect) as address:
         page = watched.open(address, "date=2027-06-07")
         assert "Nothing is booked in these days" in page.locator("#overlay").inner_text()
-        page.get_by_role("button", name="Go to the next booking, Wed 3 Mar").click()
+        page.get_by_role("button", name="Next booking: Wed 3 Mar").click()
         watched.event("ep-044").wait_for()
         page.wait_for_selector("#pulse[data-state=live]")
     page.wait_for_selector("#pulse[data-state=lost]")

@@ -11,7 +11,7 @@ function level(row, charge) {
   return row.used_percent >= charge.warn_percent ? "high" : "fine";
 }
 
-function track(row, charge) {
+export function track(row, charge) {
   const fill = el("span", { class: `fill ${level(row, charge)}` });
   // Through the object model: the content security policy refuses style attributes.
   fill.style.width = `${Math.min(row.used_percent, FULL)}%`;
@@ -22,6 +22,15 @@ function rowsOf(day) {
   const rows = new Map((state.usage.get(day) || []).map((row) => [row.limit_id, row]));
   return limitsInOrder().map((charge) => [charge, rows.get(charge.limit_id)]);
 }
+
+// In thousands, the used alone has to do where there is no room for both.
+const shortCount = (row) =>
+  el(
+    "span",
+    { class: "count" },
+    compact(row.used_units),
+    el("span", { class: row.max_units < 1000 ? "" : "most" }, `/${compact(row.max_units)}`),
+  );
 
 // What stands in a day's head. Empty tracks keep the room until the numbers are there.
 export function barsOf(day) {
@@ -42,7 +51,7 @@ function fillBars(bars) {
           limitName(charge.limit_id),
           row && el("span", { class: "until" }, `↻ ${resetOf(row.resets_at).time}`),
         ),
-        el("span", { class: "count" }, row ? `${compact(row.used_units)}/${compact(row.max_units)}` : ""),
+        row ? shortCount(row) : el("span", { class: "count" }),
         row ? track(row, charge) : el("span", { class: "track" }),
       ),
     ),

@@ -3,7 +3,7 @@
 import { barsOf, updateBars } from "./bars.js";
 import { read } from "./api.js";
 import { el } from "./dom.js";
-import { addDays, asDate, dayOf, monthText, shortDay, spanText, timeOf, videoName } from "./format.js";
+import { addDays, asDate, dayOf, grouped, monthText, shortDay, spanText, timeOf, videoName } from "./format.js";
 import { localNow, state, today } from "./state.js";
 
 const GLYPHS = { scheduled: "", uploading: "↑", completed: "✓", failed: "!" };
@@ -52,17 +52,10 @@ function freeEvent(slot) {
 // Of each day the free posting times, or else its first free slot: enough to click on, and few
 // enough to step through by keyboard. Every other time can be clicked as well.
 function offered(slots) {
-  const days = Map.groupBy ? Map.groupBy(slots, (slot) => slot.day) : grouped(slots);
-  return [...days.values()].flatMap((ofDay) => {
+  return [...grouped(slots).values()].flatMap((ofDay) => {
     const posting = ofDay.filter((slot) => state.settings.posting_times.includes(slot.local_time));
     return posting.length ? posting : ofDay.slice(0, 1);
   });
-}
-
-function grouped(slots) {
-  const days = new Map();
-  for (const slot of slots) days.set(slot.day, [...(days.get(slot.day) || []), slot]);
-  return days;
 }
 
 async function freeSlots(span) {
@@ -135,7 +128,8 @@ const dayButton = (day, text) =>
 function dayHeader({ date, view }) {
   const day = dayOf(date);
   if (view.type === "month") return shortDay(day).slice(0, 3);
-  return { domNodes: [dayButton(day, shortDay(day))] };
+  const [weekday, number, month] = shortDay(day).split(" ");
+  return { domNodes: [dayButton(day, [`${weekday} ${number}`, el("span", { class: "month" }, ` ${month}`)])] };
 }
 
 const dayCell = ({ date, view }) =>
@@ -187,11 +181,13 @@ export function createCalendar(node, given, { date, view }) {
     dayCellContent: dayCell,
     // Its content names a day better than its number alone.
     dayCellDidMount: ({ el: node }) => node.removeAttribute("aria-labelledby"),
-    moreLinkContent: ({ num }) => `+${num}`,
-    // The dialog of the day lists them all, in place of a popover.
+    moreLinkContent: ({ num }) => ({ domNodes: [el("span", {}, `+${num}`, el("span", { class: "wide" }, " more"))] }),
+    // The dialog of the day lists them all. A popover opens as well unless something is returned
+    // that is no name of a view.
     moreLinkClick: ({ date: at, jsEvent }) => {
       jsEvent.preventDefault();
       handlers.day(dayOf(at));
+      return true;
     },
     moreLinkDidMount: ({ el: node }) => {
       node.setAttribute("role", "button");

@@ -5,23 +5,24 @@ import { limitList } from "./bars.js";
 import { byId, el } from "./dom.js";
 import { limitName, longDay, number, resetText, shortDay, slotText, videoName } from "./format.js";
 import { explain, wantsAnotherSlot } from "./notices.js";
-import { state } from "./state.js";
+import { state, today } from "./state.js";
 
 const MOST_TIMES = 40;
 
 const dialog = () => byId("dialog");
 
-function open(heading, ...children) {
+export function open(heading, ...children) {
   dialog().replaceChildren(
     el(
       "header",
       {},
-      el("h2", { id: "dialog-title" }, heading),
+      el("h2", { id: "dialog-title", tabIndex: -1 }, heading),
       el("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: close }, "✕"),
     ),
-    ...children,
+    ...children.filter(Boolean),
   );
   if (!dialog().open) dialog().showModal();
+  byId("dialog-title").focus();
 }
 
 export const close = () => dialog().close();
@@ -49,9 +50,10 @@ function submitting(form, told, slotInputs, send) {
   return form;
 }
 
-// The first free slot at or after a time; undefined if there is none within two weeks.
-export async function nextFree(type, day, time) {
-  const slots = await api.read(state.channel, "slots", { type, from: day, count: MOST_TIMES });
+// The first free slot at or after a time; undefined if there is none within two weeks of it.
+export async function nextFree(type, day, time = "00:00") {
+  const from = day < today() ? today() : day;
+  const slots = await api.read(state.channel, "slots", { type, from, count: MOST_TIMES });
   return slots.find((slot) => `${slot.day}T${slot.local_time}` >= `${day}T${time}`) ?? slots[0];
 }
 
@@ -69,12 +71,31 @@ async function offer(told, { type, date, time }) {
 }
 
 function slotFields(day, time) {
-  const date = el("input", { type: "date", name: "date", required: true, value: day });
+  const date = el("input", { type: "date", name: "date", required: true, value: day, min: today() });
   const at = el("input", { type: "time", name: "time", required: true, value: time ?? "", step: 60 });
   return { date, time: at };
 }
 
-// Buttons for the free times of the day that the form names.
+// What to do where a day has nothing free: another day, or for what is booked on it another time.
+async function fullDay(inputs, day) {
+  const type = inputs.type();
+  if (day === inputs.own) {
+    return [el("p", { class: "muted" }, "The day has room for no other, but within the day this one may move.")];
+  }
+  const why = day < today() ? `${shortDay(day)} has passed.` : `Nothing is free for a ${type} on ${shortDay(day)}.`;
+  const slot = await nextFree(type, day).catch(() => undefined);
+  const take = () => {
+    inputs.date.value = slot.day;
+    inputs.time.value = slot.local_time;
+    inputs.date.dispatchEvent(new Event("change"));
+  };
+  return [
+    el("p", { class: "muted" }, why),
+    slot && el("button", { type: "button", onclick: take }, `First free: ${slotText(slot.day, slot.local_time)}`),
+  ].filter(Boolean);
+}
+
+// Buttons for the free times of the day that the form names, posting times among them marked.
 function freeTimes(inputs) {
   const list = el("div", { class: "times", role: "group", "aria-label": "Free times of this day" });
   const show = async () => {
@@ -82,13 +103,18 @@ function freeTimes(inputs) {
     if (!day) return;
     const slots = await api
       .read(state.channel, "slots", { type: inputs.type(), from: day, count: MOST_TIMES, horizon_days: 1 })
+      .then((found) => found.sort((a, b) => a.local_time.localeCompare(b.local_time)))
       .catch(() => []);
-    if (day !== inputs.date.value) return;
-    const pick = (slot) => () => { inputs.time.value = slot.local_time; };
-    list.replaceChildren(
-      ...(slots.length
-        ? slots.map((slot) => el("button", { type: "button", onclick: pick(slot) }, slot.local_time))
-        : [el("p", { class: "muted" }, `Nothing is free for a ${inputs.type()} on ${shortDay(day)}.`)]),
+    const content = slots.length ? slots.map(offered) : await fullDay(inputs, day);
+    if (day === inputs.date.value) list.replaceChildren(...content);
+  };
+  const offered = ({ local_time: time }) => {
+    const posting = state.settings.posting_times.includes(time);
+    const pick = () => { inputs.time.value = time; };
+    return el(
+      "button",
+      { type: "button", class: posting ? "posting" : "", title: posting ? "a posting time" : null, onclick: pick },
+      time,
     );
   };
   inputs.date.addEventListener("change", show);
@@ -97,7 +123,7 @@ function freeTimes(inputs) {
   return list;
 }
 
-export function openBooking(day, time, done) {
+function videoFields() {
   const type = el(
     "select",
     { name: "type" },
@@ -106,6 +132,42 @@ export function openBooking(day, time, done) {
     ),
   );
   const video = el("input", { name: "video", placeholder: "videos/0001.mp4", autocomplete: "off" });
+  return { type, video, named: () => video.value.trim() || undefined };
+}
+
+// The server finds the slot: what is told here is what it would take at the moment.
+export function openNext(done) {
+  const { type, video, named } = videoFields();
+  const told = message();
+  const where = el("p", { class: "muted", role: "status" }, "\u00a0");
+  const look = async () => {
+    const asked = type.value;
+    const slot = await nextFree(asked, today()).catch(() => undefined);
+    if (asked !== type.value) return;
+    where.textContent = slot
+      ? `At the moment that is ${slotText(slot.day, slot.local_time)}.`
+      : `Nothing is free for a ${asked} within two weeks.`;
+  };
+  type.addEventListener("change", look);
+  look();
+  const form = el(
+    "form",
+    { method: "dialog" },
+    field("Video type", type),
+    field("Video (its path or name)", video),
+    where,
+    told,
+    el("menu", {}, el("button", { class: "primary" }, "Book")),
+  );
+  submitting(form, told, null, async () => {
+    done(await api.reserveNext(state.channel, { type: type.value, video: named() }), "Booked");
+  });
+  open("Book the next free slot", form);
+  video.focus();
+}
+
+export function openBooking(day, time, done) {
+  const { type, video, named } = videoFields();
   const inputs = { ...slotFields(day, time), type: () => type.value, watch: type };
   const told = message();
   const form = el(
@@ -119,8 +181,7 @@ export function openBooking(day, time, done) {
     el("menu", {}, el("button", { class: "primary" }, "Book")),
   );
   submitting(form, told, inputs, async () => {
-    const wish = { type: type.value, date: inputs.date.value, time: inputs.time.value };
-    if (video.value) wish.video = video.value;
+    const wish = { type: type.value, date: inputs.date.value, time: inputs.time.value, video: named() };
     done(await api.reserve(state.channel, wish), "Booked");
   });
   open("Book a slot", form);
@@ -153,7 +214,9 @@ export function openEntry(entry, done) {
 }
 
 function moveForm(entry, send, verb, done) {
-  const inputs = { ...slotFields(entry.day, entry.local_time), type: () => entry.video_type };
+  // A failed one holds no place in its day any more.
+  const own = entry.upload_status === "scheduled" ? entry.day : null;
+  const inputs = { ...slotFields(entry.day, entry.local_time), type: () => entry.video_type, own };
   const told = message();
   const form = el(
     "form",
@@ -220,16 +283,17 @@ export function openDay(day, actions) {
             ),
           ),
         )
-      : el("p", { class: "muted" }, "Nothing yet."),
-    el(
-      "menu",
-      {},
-      el("button", { type: "button", class: "primary", onclick: () => actions.book(day) }, "Book on this day"),
-    ),
+      : el("p", { class: "muted" }, day < today() ? "Nothing was." : "Nothing yet."),
+    day >= today() &&
+      el(
+        "menu",
+        {},
+        el("button", { type: "button", class: "primary", onclick: () => actions.book(day) }, "Book on this day"),
+      ),
   );
 }
 
-export function openWarnings() {
+export function openWarnings(goTo) {
   const zone = state.settings.time_zone;
   open(
     "Warnings",
@@ -240,8 +304,8 @@ export function openWarnings() {
           state.warnings.map((row) =>
             el(
               "li",
-              {},
-              el("strong", {}, `${shortDay(row.day)}: ${limitName(row.limit_id)}`),
+              { class: row.used_units >= row.max_units ? "full" : "high" },
+              el("button", { type: "button", onclick: () => goTo(row.day) }, `${shortDay(row.day)}: ${limitName(row.limit_id)}`),
               el("span", {}, `${number(row.used_units)} of ${number(row.max_units)} used, ${resetText(row.resets_at, zone)}`),
             ),
           ),

@@ -11,6 +11,6 @@ export function el(name, properties = {}, ...children) {
     else if (key in made && !key.startsWith("aria")) made[key] = value;
     else made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return made;
 }

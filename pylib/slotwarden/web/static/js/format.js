@@ -22,8 +22,16 @@ export const spanText = (first, last) => SPAN.formatRange(first, last);
 export const number = (value) => NUMBER.format(value);
 export const compact = (value) => COMPACT.format(value).toLowerCase();
 
-export const videoName = (path) => (path ? path.split("/").pop() : "no video named");
+export const videoName = (path) =>
+  path?.split("/").findLast((part) => part.trim()) ?? "no video named";
 export const limitName = (limit) => limit.split("/").pop().replaceAll("_", " ");
+
+// Rows by their day, in the order in which they come.
+export function grouped(rows) {
+  const days = new Map();
+  for (const row of rows) days.set(row.day, [...(days.get(row.day) || []), row]);
+  return days;
+}
 
 // An instant on the clock of a zone: its day and time.
 export function inZone(instant, zone) {

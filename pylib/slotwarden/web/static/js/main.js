@@ -4,9 +4,10 @@ import * as api from "./api.js";
 import * as view from "./calendar.js";
 import * as dialogs from "./dialogs.js";
 import { byId, el } from "./dom.js";
-import { shortDay, slotText, videoName } from "./format.js";
+import { addDays, shortDay, slotText, videoName } from "./format.js";
+import { openHistory } from "./history.js";
 import { follow, pulse, stopFollowing } from "./live.js";
-import { explain, notify, wantsAnotherSlot } from "./notices.js";
+import { dismiss, explain, notify, wantsAnotherSlot } from "./notices.js";
 import { rememberNow, state, today } from "./state.js";
 
 const RETRY_MS = 4000;
@@ -14,6 +15,9 @@ const LOOKED_AHEAD_DAYS = 90;
 
 let calendar = null;
 let failing = false;
+// How often days were loaded, and the first of those whose card was put away.
+let emptied = 0;
+let dismissed = null;
 
 // --- what is asked for in the address -----------------------------------------------------------
 
@@ -52,20 +56,33 @@ function loaded(entries, slots) {
   byId("warning-count").textContent = state.warnings.length;
   byId("warnings").classList.toggle("some", state.warnings.length > 0);
   const hint = slots.length ? "Click a free slot to book it." : "";
-  if (entries.length) overlay();
-  else showEmpty(hint);
+  emptied += 1;
+  if (entries.length || dismissed === view.shown().from) overlay();
+  else showEmpty(hint, emptied);
 }
 
 // Leads to where something is booked: an empty week is no dead end.
-async function showEmpty(hint) {
-  const card = el("div", { class: "card" }, el("p", {}, `Nothing is booked in these days. ${hint}`));
-  overlay(card);
+async function showEmpty(hint, asked) {
+  const { from } = view.shown();
   const ahead = { from: today(), days: LOOKED_AHEAD_DAYS };
   const { entries } = await api.read(state.channel, "calendar", ahead).catch(() => ({ entries: [] }));
-  const next = entries.find((entry) => entry.day >= view.shown().from) ?? entries[0];
-  if (!next) return;
+  // Drawn once, when all is known: a card that grows would move under the hand.
+  if (asked !== emptied) return;
+  const next = entries.find((entry) => entry.day >= from) ?? entries[0];
   const show = () => calendar.gotoDate(next.day);
-  card.append(el("button", { type: "button", onclick: show }, `Go to the next booking, ${shortDay(next.day)}`));
+  const hide = () => {
+    dismissed = from;
+    overlay();
+  };
+  overlay(
+    el(
+      "div",
+      { class: "card" },
+      el("p", {}, `Nothing is booked in these days. ${hint}`),
+      next && el("button", { type: "button", onclick: show }, `Next booking: ${shortDay(next.day)}`),
+      el("button", { type: "button", class: "quiet", onclick: hide }, "Hide"),
+    ),
+  );
 }
 
 function failed(problem) {
@@ -83,7 +100,7 @@ function failed(problem) {
 function done(reservation, verb) {
   const when = slotText(reservation.local_date, reservation.local_time);
   notify(`${verb}: ${videoName(reservation.video_path)}`, {
-    detail: verb === "Cancelled" ? "Its slot is free again." : when,
+    detail: verb === "Cancelled" ? "Its slot is free again." : `${reservation.video_type}, ${when}`,
   });
   view.refresh();
 }
@@ -139,18 +156,15 @@ async function refuse(problem, entry, day, time) {
   notify(text, { kind: "bad", detail: why, actions: [[offer, take]] });
 }
 
-async function bookNext() {
-  const button = byId("next-free");
-  button.disabled = true;
-  try {
-    const booked = await api.reserveNext(state.channel, { type: state.type });
-    done(booked, "Booked");
+const bookNext = () =>
+  dialogs.openNext((booked, verb) => {
     calendar.gotoDate(booked.local_date);
-  } catch (problem) {
-    notify(`No ${state.type} was booked`, { kind: "bad", detail: explain(problem) });
-  } finally {
-    button.disabled = false;
-  }
+    done(booked, verb);
+  });
+
+function goTo(day) {
+  calendar.gotoDate(day);
+  dialogs.close();
 }
 
 // --- controls -----------------------------------------------------------------------------------
@@ -166,8 +180,12 @@ function wire() {
   byId("today").onclick = () => calendar.today();
   byId("view-week").onclick = () => calendar.changeView(view.isNarrow() ? "days" : "week");
   byId("view-month").onclick = () => calendar.changeView("month");
-  byId("warnings").onclick = dialogs.openWarnings;
+  byId("warnings").onclick = () => dialogs.openWarnings(goTo);
   byId("next-free").onclick = bookNext;
+  byId("history").onclick = () => {
+    const { from, days } = view.shown();
+    openHistory(addDays(from, days - 1));
+  };
   byId("channel").onchange = ({ target }) => useChannel(target.value).catch(failed);
   byId("type").onchange = ({ target }) => {
     state.type = target.value;
@@ -195,9 +213,11 @@ async function useChannel(name) {
   byId("zone").title = "All times are on the clock of this zone";
   byId("feed").href = api.feedPath(name, state.feedToken);
   byId("feed").classList.remove("later");
-  byId("warnings").disabled = byId("next-free").disabled = false;
   state.entries = new Map();
   state.usage = new Map();
+  dismissed = null;
+  // What was offered there is of no use here.
+  dismiss();
   if (!calendar) return;
   // Heads of days are drawn anew: another channel may have other limits.
   calendar.render();
@@ -243,6 +263,7 @@ function show() {
     date: address.get("date") || today(),
     view: address.get("view") === "month" ? "month" : week,
   });
+  for (const name of ["warnings", "next-free", "history"]) byId(name).disabled = false;
   actions.datesSet();
 }
 

@@ -6,6 +6,8 @@ import { resetOf, state } from "./state.js";
 
 const SHOWN_MS = 6000;
 
+export const dismiss = () => byId("notices").replaceChildren();
+
 export function notify(text, { kind = "good", actions = [], detail = null } = {}) {
   const close = () => notice.remove();
   const notice = el(
@@ -27,10 +29,9 @@ export function notify(text, { kind = "good", actions = [], detail = null } = {}
 }
 
 function taken(problem) {
-  const { day, time } = resetOf(problem.fields.publish_time);
   const other = state.entries.get(problem.fields.reservation_id);
   const by = other ? ` by ${videoName(other.video_path)}` : "";
-  return `${slotText(day, time)} is taken${by}.`;
+  return `${when(problem)} is taken${by}.`;
 }
 
 function limitReached(problem) {
@@ -39,11 +40,33 @@ function limitReached(problem) {
   return `${limitName(limit)} is full on ${shortDay(day)}: ${used} of ${max}${until}.`;
 }
 
+const when = (problem) => {
+  const { day, time } = resetOf(problem.fields.publish_time);
+  return slotText(day, time);
+};
+
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
+function blackedOut({ fields }) {
+  const end = fields.to && resetOf(fields.to);
+  const until = end ? ` until ${slotText(end.day, end.time)}` : "";
+  return `The channel publishes nothing then${until}${fields.reason ? `: ${fields.reason}` : ""}.`;
+}
+
+function skipped({ fields }) {
+  const nearest = (fields.nearest ?? []).map((text) => text.slice(-5)).join(" or ");
+  return `The clock skips ${fields.time} on ${shortDay(fields.date)}.${nearest && ` Take ${nearest}.`}`;
+}
+
 const WORDS = {
   SlotTaken: taken,
   DailyLimitReached: limitReached,
   QuotaExhausted: limitReached,
   SlotInPast: () => "That time has passed.",
+  BlackedOut: blackedOut,
+  NonexistentLocalTime: skipped,
+  VideoAlreadyBooked: (problem) =>
+    `${videoName(problem.fields.video)} is booked already, on ${when(problem)}. One booking a video.`,
   StaleVersion: () => "Somebody else changed it meanwhile. You see the present state now.",
   ReservationNotFound: () => "It does not exist any more.",
   IllegalTransition: (problem) => `It is ${problem.fields.status} by now.`,
@@ -51,9 +74,9 @@ const WORDS = {
 
 export function explain(problem) {
   try {
-    return WORDS[problem.name]?.(problem) ?? problem.message;
+    return WORDS[problem.name]?.(problem) ?? sentence(problem.message);
   } catch {
-    return problem.message;
+    return sentence(problem.message);
   }
 }
 

@@ -23,7 +23,7 @@ export function limitsInOrder() {
   );
 }
 
-export const today = () => state.settings.local_now.slice(0, 10);
+export const today = () => localNow().slice(0, 10);
 export const resetOf = (instant) => inZone(instant, state.settings.time_zone);
 
 // The present on the channel's clock, from the server's: this machine's may be wrong.
