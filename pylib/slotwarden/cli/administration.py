@@ -11,7 +11,7 @@ from rich.table import Table
 from slotwarden.cli.arguments import as_day, as_duration
 from slotwarden.cli.connection import opened_scheduler
 from slotwarden.cli.options import ChannelOption
-from slotwarden.cli.output import shown
+from slotwarden.cli.output import shown, table
 from slotwarden.cli.settings import settings_of
 from slotwarden.models import CountedAt, Record
 
@@ -39,6 +39,19 @@ LeadOption = Annotated[
         help="How long before the publish time uploads run, such as 90m or 2h.",
     ),
 ]
+
+
+@channels.command("list")
+def list_channels(context: typer.Context) -> None:
+    """List the channels of the workspace, with their zones and video types."""
+    settings = settings_of(context)
+    with opened_scheduler(settings) as scheduler:
+        found = scheduler.list_channels()
+    made = table("channel", "time zone", ">upload lead", "video types")
+    for each in found:
+        types = ", ".join(map(shown, each.video_types)) or "-"
+        made.add_row(shown(each.channel_id), shown(each.time_zone), str(each.upload_lead), types)
+    settings.output.result([each.to_dict() for each in found], made)
 
 
 @channels.command("create")
@@ -154,7 +167,7 @@ def override_day(
     ],
     maximum: Annotated[
         int | None,
-        typer.Argument(metavar="[MAX]", help="Units on that day; left out: as on other days."),
+        typer.Argument(metavar="MAX", help="Units on that day; left out: as on other days."),
     ] = None,
 ) -> None:
     """Give one day a maximum of its own; without MAX, take that back."""

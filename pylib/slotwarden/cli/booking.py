@@ -9,7 +9,14 @@ import typer
 
 from slotwarden.cli.arguments import as_day, as_time_of_day
 from slotwarden.cli.connection import opened_scheduler
-from slotwarden.cli.options import ChannelOption
+from slotwarden.cli.options import (
+    ChannelOption,
+    IdArgument,
+    KeyOption,
+    TypeArgument,
+    VersionOption,
+    VideoOption,
+)
 from slotwarden.cli.pictures import reservation_table
 from slotwarden.cli.settings import settings_of
 
@@ -20,9 +27,7 @@ def reserve(
         dt.date,
         typer.Argument(parser=as_day, metavar="DATE", help="The day, such as 2027-03-01."),
     ],
-    video_type: Annotated[
-        str, typer.Argument(metavar="TYPE", help="A video type of the channel, such as final.")
-    ],
+    video_type: TypeArgument,
     time: Annotated[
         dt.time,
         typer.Argument(
@@ -31,14 +36,8 @@ def reserve(
     ],
     *,
     channel: ChannelOption = "default",
-    video: Annotated[
-        str | None,
-        typer.Option(help="What your application calls the video; one live booking a channel."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(help="Request key: repeating the call under its key books nothing twice."),
-    ] = None,
+    video: VideoOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Book exactly one slot: a day and a time on the channel's clock.
 
@@ -56,14 +55,9 @@ def reserve(
 
 def cancel(
     context: typer.Context,
-    reservation_id: Annotated[
-        int, typer.Argument(metavar="ID", help="Number of the reservation, as in the calendar.")
-    ],
+    reservation_id: IdArgument,
     *,
-    version: Annotated[
-        int | None,
-        typer.Option(help="Refuse if the reservation has changed since it had this version."),
-    ] = None,
+    version: VersionOption = None,
 ) -> None:
     """Cancel a scheduled reservation: its slot and its units are free again.
 

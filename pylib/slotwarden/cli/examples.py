@@ -8,6 +8,7 @@ EXAMPLES = {
     "db upgrade": "slotwarden db upgrade",
     "db current": "slotwarden db current",
     "channel create": "slotwarden channel create news --time-zone Asia/Seoul --lead 2h",
+    "channel list": "slotwarden channel list",
     "channel set": "slotwarden channel set news --lead 90m",
     "channel add-type": "slotwarden channel add-type live --channel news",
     "limit set": "slotwarden limit set news/final --max 3",

@@ -19,9 +19,12 @@ from slotwarden.exceptions import (
     IllegalTransition,
     LockTimeout,
     OutcomeUnknown,
+    ReservationNotFound,
     SlotwardenError,
     StaleVersion,
     TransactionConflict,
+    UnknownChannel,
+    UnknownVideoType,
 )
 
 
@@ -69,6 +72,13 @@ _BY_KIND: tuple[tuple[type[SlotwardenError], ExitCode], ...] = (
     (TransactionConflict, ExitCode.TRY_AGAIN),
     (SlotwardenError, ExitCode.MISTAKE),
 )
+
+# The next step as a command, where the function's own hint names another function.
+_COMMANDS: dict[type[SlotwardenError], str] = {
+    UnknownChannel: "'slotwarden channel list' shows the channels; 'channel create' makes one.",
+    UnknownVideoType: "'slotwarden channel list' shows the types; 'channel add-type' adds one.",
+    ReservationNotFound: "'slotwarden calendar' and 'week' show reservations with their numbers.",
+}
 
 # Invalid schema name, undefined table, function, column.
 _NOT_INSTALLED = frozenset({"3F000", "42P01", "42883", "42703"})
@@ -130,7 +140,8 @@ def failure_of(error: BaseException, schema: str) -> Failure:
         return error
     if isinstance(error, SlotwardenError):
         code = next(code for kind, code in _BY_KIND if isinstance(error, kind))
-        return Failure(code, error.message, error.hint, error.sqlstate, error.detail)
+        hint = _COMMANDS.get(type(error), error.hint)
+        return Failure(code, error.message, hint, error.sqlstate, error.detail)
     if isinstance(error, EmbeddedError):
         return Failure(ExitCode.UNAVAILABLE, str(error))
     if isinstance(error, OSError) and error.strerror and error.filename is not None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from slotwarden.channels import channel_named
 from slotwarden.cli.arguments import as_day
 from slotwarden.cli.clock import channel_today
 from slotwarden.cli.connection import opened_engine
@@ -68,7 +69,7 @@ def forecast(
     with opened_engine(settings) as engine:
         scheduler = Scheduler(engine, schema=settings.schema)
         # An unknown channel is the calendar's to refuse.
-        here = next((c for c in scheduler.list_channels() if c.channel_id == channel), None)
+        here = channel_named(scheduler, channel)
         zone, lead = (here.time_zone, here.upload_lead) if here else ("UTC", dt.timedelta(0))
         span = Span(channel, from_day or channel_today(scheduler, channel, zone), days)
         with settings.output.working("Trying ..."):

@@ -116,13 +116,13 @@ def rebook(
     date: Annotated[
         dt.date | None,
         typer.Argument(
-            parser=as_day, metavar="[DATE]", help="The day; without it: the next free slot."
+            parser=as_day, metavar="DATE", help="The day; without it: the next free slot."
         ),
     ] = None,
     time: Annotated[
         dt.time | None,
         typer.Argument(
-            parser=as_time_of_day, metavar="[TIME]", help="The time of day, such as 10:00."
+            parser=as_time_of_day, metavar="TIME", help="The time of day, such as 10:00."
         ),
     ] = None,
     *,

@@ -52,7 +52,7 @@ def _drawn(limits_shown: Sequence[Mapping[str, object]], channel: str) -> Table 
     if not limits_shown:
         return Text(f"{shown(channel)} has no limit: nothing that it books takes any units.")
     made = table(
-        "limit", ">a day", "counted at", "its day turns in", "an upload takes", ">warning from",
+        "limit", ">a day", "counted", "its day turns in", "takes", ">warns at",
         title=f"Daily limits of {shown(channel)}",
     )  # fmt: skip
     for limit in limits_shown:

@@ -12,7 +12,14 @@ from rich.text import Text
 
 from slotwarden.cli.arguments import as_day, as_time_of_day
 from slotwarden.cli.connection import opened_scheduler
-from slotwarden.cli.options import ChannelOption
+from slotwarden.cli.options import (
+    ChannelOption,
+    IdArgument,
+    KeyOption,
+    TypeArgument,
+    VersionOption,
+    VideoOption,
+)
 from slotwarden.cli.output import shown, table
 from slotwarden.cli.pictures import reservation_table
 from slotwarden.cli.settings import settings_of
@@ -21,9 +28,7 @@ from slotwarden.models import AvailableSlot
 
 def next_slot(
     context: typer.Context,
-    video_type: Annotated[
-        str, typer.Argument(metavar="TYPE", help="A video type of the channel, such as final.")
-    ],
+    video_type: TypeArgument,
     *,
     from_day: Annotated[
         dt.date | None,
@@ -43,14 +48,8 @@ def next_slot(
         typer.Option("--append", help="Only after the channel's last booking; gaps stay."),
     ] = False,
     channel: ChannelOption = "default",
-    video: Annotated[
-        str | None,
-        typer.Option(help="What your application calls the video; one live booking a channel."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(help="Request key: repeating the call under its key books nothing twice."),
-    ] = None,
+    video: VideoOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Book the next free slot, found and taken in one transaction.
 
@@ -86,23 +85,15 @@ def next_slot(
 
 def move(
     context: typer.Context,
-    reservation_id: Annotated[
-        int, typer.Argument(metavar="ID", help="Number of the reservation, as in the calendar.")
-    ],
+    reservation_id: IdArgument,
     date: Annotated[dt.date, typer.Argument(parser=as_day, metavar="DATE", help="The new day.")],
     time: Annotated[
         dt.time,
         typer.Argument(parser=as_time_of_day, metavar="TIME", help="The new time of day."),
     ],
     *,
-    version: Annotated[
-        int | None,
-        typer.Option(help="Refuse if the reservation has changed since it had this version."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(help="Request key: repeating the call under its key moves nothing twice."),
-    ] = None,
+    version: VersionOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Move a scheduled reservation to another slot of its channel.
 

@@ -12,11 +12,12 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy import Engine
 
+from slotwarden.channels import zone_of
+from slotwarden.cli.clock import channel_today
 from slotwarden.cli.connection import embedded_server, engine_for, prepare_own_workspace
 from slotwarden.cli.failures import ExitCode, Failure
 from slotwarden.cli.settings import Settings, settings_of
@@ -188,8 +189,7 @@ def _example_week(settings: Settings, scheduler: Scheduler) -> dt.date | None:
 
     if settings.database_url is not None:
         return None
-    zone = scheduler.langflix_settings()[0].time_zone
-    today = dt.datetime.now(ZoneInfo(zone)).date()
+    today = channel_today(scheduler, scheduler.channel, zone_of(scheduler, scheduler.channel))
     if not is_untouched(scheduler, today):
         return None
     booked = book_example_week(scheduler, today)

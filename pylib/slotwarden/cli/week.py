@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
+from slotwarden.channels import zone_of
 from slotwarden.cli.arguments import as_day
 from slotwarden.cli.clock import channel_today
 from slotwarden.cli.connection import opened_scheduler
@@ -19,7 +20,6 @@ from slotwarden.takeover import LangflixSetting
 _DAYS = 7
 # Below this a column has no room for a type and a number.
 _NARROWEST_GRID = 84
-_ZONE_OF_NO_TYPES = "UTC"
 
 
 def week(
@@ -27,7 +27,7 @@ def week(
     day: Annotated[
         dt.date | None,
         typer.Argument(
-            parser=as_day, metavar="[DAY]", help="Any day of the week; today if not given."
+            parser=as_day, metavar="DAY", help="Any day of the week; today if not given."
         ),
     ] = None,
     *,
@@ -42,8 +42,7 @@ def week(
     settings = settings_of(context)
     with opened_scheduler(settings) as scheduler:
         rules = scheduler.langflix_settings(channel=channel)
-        # The zone is told with the types. A channel without any can book nothing.
-        zone = rules[0].time_zone if rules else _ZONE_OF_NO_TYPES
+        zone = zone_of(scheduler, channel)
         asked = day or channel_today(scheduler, channel, zone)
         first = asked - dt.timedelta(days=asked.weekday())
         seen = Week(

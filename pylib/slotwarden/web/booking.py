@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slotwarden.batches import BookingWish
@@ -124,21 +124,25 @@ def reserve_next(
     return _answer(booked, response)
 
 
+def _new_time(
+    reservation_id: ReservationId, move: Move, version: ExpectedVersion, key: RequestKey
+) -> dict[str, Any]:
+    return {
+        "reservation_id": reservation_id,
+        "date": move.date,
+        "time": move.time,
+        "expected_version": version,
+        "request_key": key,
+    }
+
+
+NewTime = Annotated[dict[str, Any], Depends(_new_time)]
+
+
 @router.patch("/reservations/{reservation_id}", summary="Move a reservation")
-def reschedule(
-    reservation_id: ReservationId,
-    *,
-    move: Move,
-    version: ExpectedVersion,
-    key: RequestKey,
-    here: Here,
-    response: Response,
-) -> ReservationView:
+def reschedule(new_time: NewTime, here: Here, response: Response) -> ReservationView:
     """Move a scheduled reservation to another time of its channel."""
-    moved = here.scheduler.reschedule_reservation(
-        reservation_id, move.date, move.time, expected_version=version, request_key=key
-    )
-    return _answer(moved, response)
+    return _answer(here.scheduler.reschedule_reservation(**new_time), response)
 
 
 @router.delete("/reservations/{reservation_id}", summary="Cancel a reservation")
@@ -152,20 +156,9 @@ def cancel(
 
 
 @router.post("/reservations/{reservation_id}/retry", summary="Retry a failed upload")
-def retry(
-    reservation_id: ReservationId,
-    *,
-    move: Move,
-    version: ExpectedVersion,
-    key: RequestKey,
-    here: Here,
-    response: Response,
-) -> ReservationView:
+def retry(new_time: NewTime, here: Here, response: Response) -> ReservationView:
     """Give a failed upload a new time and another attempt."""
-    again = here.scheduler.retry_upload(
-        reservation_id, move.date, move.time, expected_version=version, request_key=key
-    )
-    return _answer(again, response)
+    return _answer(here.scheduler.retry_upload(**new_time), response)
 
 
 @router.post("/batch", summary="Reserve many slots")

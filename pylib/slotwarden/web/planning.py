@@ -42,7 +42,7 @@ def channels(here: Here) -> ChannelsView:
 def channel_settings(channel: ChannelName, here: Here) -> ChannelView:
     """Return zone, posting times of every day, and video types with what each is charged."""
     rows = here.scheduler.langflix_settings(channel=channel)
-    zone = rows[0].time_zone if rows else here.zone_of(channel)
+    zone = here.zone_of(channel)
     return ChannelView(
         channel=channel,
         time_zone=zone,

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
+from slotwarden.channels import zone_of
 from slotwarden.exceptions import DailyLimitReached, SlotwardenError
 from slotwarden.models import DailyStatus
 from slotwarden.scheduler import Scheduler
@@ -59,8 +60,7 @@ class Workspace:
 
     def zone_of(self, channel: str) -> str:
         """Return the time zone of a channel; UTC for one that is not there."""
-        entries = self.scheduler.list_channels()
-        return next((e.time_zone for e in entries if e.channel_id == channel), "UTC")
+        return zone_of(self.scheduler, channel)
 
     def reset_of(self, refusal: DailyLimitReached, channel: str | None) -> dt.datetime | None:
         """Tell when the day of a reached limit ends; None if that cannot be found out.

@@ -1,0 +1,33 @@
+"""Finding a channel among those of its workspace."""
+
+from __future__ import annotations
+
+from slotwarden.models import ChannelEntry
+from slotwarden.scheduler import Scheduler
+
+
+def channel_named(scheduler: Scheduler, name: str) -> ChannelEntry | None:
+    """Return what `Scheduler.list_channels` says of one channel; None if it is not there.
+
+    Parameters
+    ----------
+    scheduler : Scheduler
+        The workspace.
+    name : str
+        The channel.
+    """
+    return next((each for each in scheduler.list_channels() if each.channel_id == name), None)
+
+
+def zone_of(scheduler: Scheduler, name: str) -> str:
+    """Return the time zone of a channel; UTC for one that is not there.
+
+    Parameters
+    ----------
+    scheduler : Scheduler
+        The workspace.
+    name : str
+        The channel.
+    """
+    found = channel_named(scheduler, name)
+    return "UTC" if found is None else found.time_zone
