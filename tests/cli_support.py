@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from slotwarden.cli import app
+from slotwarden.cli.application import app
 from support import PgConnection, query
 
 _SECONDS = 120

@@ -130,6 +130,25 @@ def test_channels_are_made_and_set(database_url: str) -> None:
     assert (changed["time_zone"], changed["upload_lead"]) == ("Asia/Seoul", 0)
     call_json(database_url, "channel", "add-type", "live", "--channel", "Björk")
     assert call(database_url, "reserve", DAY, "live", "10:00", "-c", "Björk").code == 0
+    listed = {row["channel_id"]: row for row in call_json(database_url, "channel", "list")}
+    assert listed["Björk"]["video_types"] == ["final", "live", "short"]
+    assert "Asia/Seoul" in call(database_url, "channel", "list").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("status", "--channel", "none"), "slotwarden channel list"),
+        (("next", "film"), "slotwarden channel list"),
+        (("cancel", "99"), "slotwarden calendar"),
+    ],
+)
+def test_what_is_not_there_leads_to_the_command_that_shows_what_is(
+    database_url: str, arguments: tuple[str, ...], named: str
+) -> None:
+    refused = call(database_url, *arguments)
+    assert named in refused.err
+    assert call(database_url, *named.split()[1:]).code == 0
 
 
 def test_limits_are_set_overridden_and_charged(database_url: str) -> None:

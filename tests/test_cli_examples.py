@@ -13,7 +13,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from cli_support import call
-from slotwarden.cli import app
+from slotwarden.cli.application import app
 from slotwarden.cli.examples import EXAMPLES
 from support import Connect, session, set_clock
 

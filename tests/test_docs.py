@@ -35,7 +35,7 @@ from docs_support import (
     run,
     today_in_utc,
 )
-from slotwarden.cli import app
+from slotwarden.cli.application import app
 from slotwarden.embedded import find_binaries
 
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)

@@ -4,55 +4,59 @@
 `slotwarden.models` and raises the exceptions of `slotwarden.errors`.
 """
 
-from .batches import BookingWish
-from .database import create_engine, normalise_url
-from .errors import translate_error, translated_errors
-from .exceptions import (
-    BlackedOut,
-    BookingRefused,
-    DailyLimitReached,
-    DatabaseUnavailable,
-    IllegalTransition,
-    InvalidArgument,
-    LockTimeout,
-    NonexistentLocalTime,
-    NoSlotAvailable,
-    OutcomeUnknown,
-    QuotaExhausted,
-    RequestKeyReused,
-    ReservationNotFound,
-    SlotInPast,
-    SlotTaken,
-    SlotwardenError,
-    StaleVersion,
-    TransactionConflict,
-    UnknownChannel,
-    UnknownVideoType,
-    VideoAlreadyBooked,
-)
-from .models import (
-    AvailableSlot,
-    BatchResult,
-    Blackout,
-    CalendarEntry,
-    Channel,
-    ChannelEntry,
-    ChargeRule,
-    CountedAt,
-    DailyLimit,
-    DailyStatus,
-    ExternalUsage,
-    LimitDay,
-    PostingTime,
-    QuotaWarning,
-    Reservation,
-    ReservationOutcome,
-    UploadStatus,
-    UsageChange,
-    UsageDay,
-    VideoType,
-)
-from .scheduler import Scheduler
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .batches import BookingWish
+    from .database import create_engine, normalise_url
+    from .errors import translate_error, translated_errors
+    from .exceptions import (
+        BlackedOut,
+        BookingRefused,
+        DailyLimitReached,
+        DatabaseUnavailable,
+        IllegalTransition,
+        InvalidArgument,
+        LockTimeout,
+        NonexistentLocalTime,
+        NoSlotAvailable,
+        OutcomeUnknown,
+        QuotaExhausted,
+        RequestKeyReused,
+        ReservationNotFound,
+        SlotInPast,
+        SlotTaken,
+        SlotwardenError,
+        StaleVersion,
+        TransactionConflict,
+        UnknownChannel,
+        UnknownVideoType,
+        VideoAlreadyBooked,
+    )
+    from .models import (
+        AvailableSlot,
+        BatchResult,
+        Blackout,
+        CalendarEntry,
+        Channel,
+        ChannelEntry,
+        ChargeRule,
+        CountedAt,
+        DailyLimit,
+        DailyStatus,
+        ExternalUsage,
+        LimitDay,
+        PostingTime,
+        QuotaWarning,
+        Reservation,
+        ReservationOutcome,
+        UploadStatus,
+        UsageChange,
+        UsageDay,
+        VideoType,
+    )
+    from .scheduler import Scheduler
 
 __all__ = [
     "AvailableSlot",
@@ -103,3 +107,22 @@ __all__ = [
     "translate_error",
     "translated_errors",
 ]
+
+# Where the names above are, the lightest first.
+_HOMES = ("exceptions", "models", "errors", "database", "batches", "scheduler")
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for, and no more: SQLAlchemy is most of what importing all takes."""
+    if name in __all__:
+        for home in _HOMES:
+            found = getattr(importlib.import_module(f".{home}", __name__), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name what can be asked for."""
+    return sorted({*globals(), *__all__})

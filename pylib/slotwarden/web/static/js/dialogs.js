@@ -318,11 +318,14 @@ export function openEntrance(wrong, done) {
   const token = el("input", { type: "password", name: "token", required: true, autocomplete: "current-password" });
   const told = message();
   if (wrong) told.append(el("p", {}, "That token is not the right one."));
-  const form = el("form", { method: "dialog" }, field("Token", token), told, el("menu", {}, el("button", { class: "primary" }, "Enter")));
+  // For what keeps passwords: it wants a name beside them.
+  const name = el("input", { name: "username", autocomplete: "username", value: "slotwarden", hidden: true });
+  const form = el("form", { method: "dialog" }, name, field("Token", token), told, el("menu", {}, el("button", { class: "primary" }, "Enter")));
   submitting(form, told, null, async () => {
     await api.enter(token.value);
     done();
   });
   open("This calendar asks for a token", form);
+  token.focus();
 }
 

@@ -5,6 +5,7 @@ import { byId } from "./dom.js";
 
 const TEXTS = {
   connecting: "Connecting",
+  locked: "Token needed",
   live: "Live",
   away: "Database away",
   lost: "Reconnecting",

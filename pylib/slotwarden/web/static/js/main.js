@@ -12,6 +12,8 @@ import { rememberNow, state, today } from "./state.js";
 
 const RETRY_MS = 4000;
 const LOOKED_AHEAD_DAYS = 90;
+// What there is nothing to do with before the calendar is there.
+const CONTROLS = ["warnings", "next-free", "history", "back", "today", "ahead", "view-week", "view-month"];
 
 let calendar = null;
 let failing = false;
@@ -263,13 +265,21 @@ function show() {
     date: address.get("date") || today(),
     view: address.get("view") === "month" ? "month" : week,
   });
-  for (const name of ["warnings", "next-free", "history"]) byId(name).disabled = false;
+  for (const name of CONTROLS) byId(name).disabled = false;
   actions.datesSet();
 }
 
 function enter(wrong = false) {
-  pulse("connecting");
-  overlay(el("p", { class: "card" }, "Waiting for the token."));
+  pulse("locked");
+  const again = () => dialogs.openEntrance(false, start);
+  overlay(
+    el(
+      "div",
+      { class: "card" },
+      el("p", {}, "Who wants to see this calendar needs its token."),
+      el("button", { type: "button", class: "primary", onclick: again }, "Enter the token"),
+    ),
+  );
   dialogs.openEntrance(wrong, start);
 }
 
