@@ -144,6 +144,26 @@ def test_two_people_drop_a_video_on_one_slot(browser: Any, address: str) -> None
     pages[1].wait_for_selector(".notice.good")
 
 
+def test_what_somebody_else_moved_is_shown_as_it_is_now(browser: Any, address: str) -> None:
+    people = [Watched(browser, _DESKTOP) for _ in range(2)]
+    pages = [each.open(address, f"date={MONDAY}") for each in people]
+    for page, person in zip(pages, people, strict=True):
+        person.event("ep-046").click()
+        page.get_by_label("Day", exact=True).fill("2027-03-07")
+    for page, time in zip(pages, ("14:00", "18:00"), strict=True):
+        page.get_by_label("Time", exact=True).fill(time)
+    pages[0].get_by_role("button", name="Move", exact=True).click()
+    # The calendar behind the other one's dialog follows.
+    pages[1].locator("[data-date='2027-03-07'] .fc-event", has_text="ep-046").wait_for()
+    pages[1].get_by_role("button", name="Move", exact=True).click()
+    pages[1].get_by_text("This is how it is now.").wait_for()
+    assert "Sun 7 Mar, 14:00" in pages[1].locator("dialog dl").inner_text()
+    pages[1].get_by_label("Time", exact=True).fill("18:00")
+    pages[1].get_by_role("button", name="Move", exact=True).click()
+    assert "final, Sun 7 Mar, 18:00" in people[1].notice().inner_text()
+    assert [each.complaints for each in people] == [[], []]
+
+
 def test_what_somebody_else_books_appears_by_itself(browser: Any, address: str) -> None:
     people = [Watched(browser, _DESKTOP) for _ in range(2)]
     pages = [each.open(address, f"date={MONDAY}") for each in people]

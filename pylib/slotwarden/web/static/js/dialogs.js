@@ -5,9 +5,8 @@ import { limitList } from "./bars.js";
 import { byId, el } from "./dom.js";
 import { limitName, longDay, number, resetText, shortDay, slotText, videoName } from "./format.js";
 import { explain, wantsAnotherSlot } from "./notices.js";
+import { freeTimes, nextFree, slotFields } from "./slots.js";
 import { state, today } from "./state.js";
-
-const MOST_TIMES = 40;
 
 const dialog = () => byId("dialog");
 
@@ -29,9 +28,10 @@ export const close = () => dialog().close();
 
 const field = (label, input) => el("label", { class: "field" }, el("span", {}, label), input);
 const message = () => el("div", { class: "inline", role: "alert" });
+const telling = (told) => (problem) => told.replaceChildren(el("p", {}, explain(problem)));
 
 // Sends what a form says; a refusal is told in the form, with another slot to take instead.
-function submitting(form, told, slotInputs, send) {
+function submitting(form, told, slotInputs, failed, send) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const buttons = [...form.querySelectorAll("button")];
@@ -41,20 +41,13 @@ function submitting(form, told, slotInputs, send) {
       await send();
       close();
     } catch (problem) {
-      told.replaceChildren(el("p", {}, explain(problem)));
+      failed(problem);
       if (slotInputs && wantsAnotherSlot(problem)) await offer(told, slotInputs);
     } finally {
       buttons.forEach((button) => { button.disabled = false; });
     }
   });
   return form;
-}
-
-// The first free slot at or after a time; undefined if there is none within two weeks of it.
-export async function nextFree(type, day, time = "00:00") {
-  const from = day < today() ? today() : day;
-  const slots = await api.read(state.channel, "slots", { type, from, count: MOST_TIMES });
-  return slots.find((slot) => `${slot.day}T${slot.local_time}` >= `${day}T${time}`) ?? slots[0];
 }
 
 async function offer(told, { type, date, time }) {
@@ -68,59 +61,6 @@ async function offer(told, { type, date, time }) {
   told.append(
     el("button", { type: "button", onclick: take }, `Take ${slotText(slot.day, slot.local_time)} instead`),
   );
-}
-
-function slotFields(day, time) {
-  const date = el("input", { type: "date", name: "date", required: true, value: day, min: today() });
-  const at = el("input", { type: "time", name: "time", required: true, value: time ?? "", step: 60 });
-  return { date, time: at };
-}
-
-// What to do where a day has nothing free: another day, or for what is booked on it another time.
-async function fullDay(inputs, day) {
-  const type = inputs.type();
-  if (day === inputs.own) {
-    return [el("p", { class: "muted" }, "The day has room for no other, but within the day this one may move.")];
-  }
-  const why = day < today() ? `${shortDay(day)} has passed.` : `Nothing is free for a ${type} on ${shortDay(day)}.`;
-  const slot = await nextFree(type, day).catch(() => undefined);
-  const take = () => {
-    inputs.date.value = slot.day;
-    inputs.time.value = slot.local_time;
-    inputs.date.dispatchEvent(new Event("change"));
-  };
-  return [
-    el("p", { class: "muted" }, why),
-    slot && el("button", { type: "button", onclick: take }, `First free: ${slotText(slot.day, slot.local_time)}`),
-  ].filter(Boolean);
-}
-
-// Buttons for the free times of the day that the form names, posting times among them marked.
-function freeTimes(inputs) {
-  const list = el("div", { class: "times", role: "group", "aria-label": "Free times of this day" });
-  const show = async () => {
-    const day = inputs.date.value;
-    if (!day) return;
-    const slots = await api
-      .read(state.channel, "slots", { type: inputs.type(), from: day, count: MOST_TIMES, horizon_days: 1 })
-      .then((found) => found.sort((a, b) => a.local_time.localeCompare(b.local_time)))
-      .catch(() => []);
-    const content = slots.length ? slots.map(offered) : await fullDay(inputs, day);
-    if (day === inputs.date.value) list.replaceChildren(...content);
-  };
-  const offered = ({ local_time: time }) => {
-    const posting = state.settings.posting_times.includes(time);
-    const pick = () => { inputs.time.value = time; };
-    return el(
-      "button",
-      { type: "button", class: posting ? "posting" : "", title: posting ? "a posting time" : null, onclick: pick },
-      time,
-    );
-  };
-  inputs.date.addEventListener("change", show);
-  inputs.watch?.addEventListener("change", show);
-  show();
-  return list;
 }
 
 function videoFields() {
@@ -159,7 +99,7 @@ export function openNext(done) {
     told,
     el("menu", {}, el("button", { class: "primary" }, "Book")),
   );
-  submitting(form, told, null, async () => {
+  submitting(form, told, null, telling(told), async () => {
     done(await api.reserveNext(state.channel, { type: type.value, video: named() }), "Booked");
   });
   open("Book the next free slot", form);
@@ -180,7 +120,7 @@ export function openBooking(day, time, done) {
     told,
     el("menu", {}, el("button", { class: "primary" }, "Book")),
   );
-  submitting(form, told, inputs, async () => {
+  submitting(form, told, inputs, telling(told), async () => {
     const wish = { type: type.value, date: inputs.date.value, time: inputs.time.value, video: named() };
     done(await api.reserve(state.channel, wish), "Booked");
   });
@@ -188,10 +128,20 @@ export function openBooking(day, time, done) {
   video.focus();
 }
 
-export function openEntry(entry, done) {
+// What somebody else made of it: shown as it is now, to be decided upon again.
+function changedMeanwhile(entry, problem, told, done) {
+  const present = state.entries.get(entry.reservation_id);
+  const words = explain(problem);
+  if (problem.name !== "StaleVersion") told.replaceChildren(el("p", {}, words));
+  else if (present && present.version > entry.version) openEntry(present, done, `${words} This is how it is now.`);
+  else told.replaceChildren(el("p", {}, `${words} Close this, and look at it again.`));
+}
+
+export function openEntry(entry, done, note = null) {
   const again = entry.upload_status === "failed";
   open(
     videoName(entry.video_path),
+    note && el("div", { class: "inline", role: "alert" }, el("p", {}, note)),
     el(
       "dl",
       {},
@@ -231,7 +181,8 @@ function moveForm(entry, send, verb, done) {
       el("button", { class: "primary" }, verb),
     ),
   );
-  return submitting(form, told, inputs, async () => {
+  const failed = (problem) => changedMeanwhile(entry, problem, told, done);
+  return submitting(form, told, inputs, failed, async () => {
     done(await send(entry, inputs.date.value, inputs.time.value), verb === "Move" ? "Moved" : "Booked again");
   });
 }
@@ -251,7 +202,7 @@ function cancelButton(entry, told, done) {
       done(await api.cancel(entry), "Cancelled");
       close();
     } catch (problem) {
-      told.replaceChildren(el("p", {}, explain(problem)));
+      changedMeanwhile(entry, problem, told, done);
       button.disabled = false;
     }
   });
@@ -321,7 +272,7 @@ export function openEntrance(wrong, done) {
   // For what keeps passwords: it wants a name beside them.
   const name = el("input", { name: "username", autocomplete: "username", value: "slotwarden", hidden: true });
   const form = el("form", { method: "dialog" }, name, field("Token", token), told, el("menu", {}, el("button", { class: "primary" }, "Enter")));
-  submitting(form, told, null, async () => {
+  submitting(form, told, null, telling(told), async () => {
     await api.enter(token.value);
     done();
   });

@@ -8,6 +8,7 @@ import { addDays, shortDay, slotText, videoName } from "./format.js";
 import { openHistory } from "./history.js";
 import { follow, pulse, stopFollowing } from "./live.js";
 import { dismiss, explain, notify, wantsAnotherSlot } from "./notices.js";
+import { nextFree } from "./slots.js";
 import { rememberNow, state, today } from "./state.js";
 
 const RETRY_MS = 4000;
@@ -145,7 +146,7 @@ async function refuse(problem, entry, day, time) {
   view.refresh();
   notify(text, { kind: "bad", detail: why });
   if (!wantsAnotherSlot(problem)) return;
-  const slot = await dialogs.nextFree(entry.video_type, day, time).catch(() => undefined);
+  const slot = await nextFree(entry.video_type, day, time).catch(() => undefined);
   if (!slot) return;
   const take = async () => {
     try {

@@ -67,7 +67,7 @@ const WORDS = {
   NonexistentLocalTime: skipped,
   VideoAlreadyBooked: (problem) =>
     `${videoName(problem.fields.video)} is booked already, on ${when(problem)}. One booking a video.`,
-  StaleVersion: () => "Somebody else changed it meanwhile. You see the present state now.",
+  StaleVersion: () => "Somebody else changed it meanwhile.",
   ReservationNotFound: () => "It does not exist any more.",
   IllegalTransition: (problem) => `It is ${problem.fields.status} by now.`,
 };
