@@ -25,6 +25,11 @@ _POSTMASTER_LINES = 8
 # What pg_isready returns; 1 is a server that rejects connections, since it starts or stops.
 _ACCEPTS = 0
 _SILENT = 2
+# As docs/operations.md recommends for every server; long enough for somebody who thinks in psql.
+_SOUND = {
+    "client_connection_check_interval": "1s",
+    "idle_in_transaction_session_timeout": "10min",
+}
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -117,6 +122,7 @@ def postgres_command(
         "TimeZone": "UTC",
         "log_timezone": "UTC",
         "max_connections": "200",
+        **_SOUND,
         **({} if durable else _NOT_DURABLE),
         **settings,
         "listen_addresses": "",
