@@ -167,6 +167,7 @@ create table if not exists alembic_version (
 \ir functions/reading/usage_history.sql
 \ir functions/reading/quota_warnings.sql
 \ir functions/reading/list_channels.sql
+\ir functions/reading/list_blackouts.sql
 
 \ir functions/internal/as_recharged.sql
 \ir functions/internal/recharge_reservation.sql

@@ -29,6 +29,7 @@ declare
     'usage_history(date, date, text, text)',
     'quota_warnings(date, integer, text, numeric)',
     'list_channels()',
+    'list_blackouts(text, timestamptz)',
     'list_import_conflicts(text, boolean)',
     'langflix_settings(text)'
   ];

@@ -12,6 +12,7 @@ from support import (
     ADMIN,
     APP,
     OWNER,
+    READER,
     Connect,
     PgConnection,
     assert_consistent,
@@ -169,3 +170,21 @@ def test_who_may_close_a_channel(connect: Connect, db: PgConnection) -> None:
     assert attempt_call(app, "add_blackout", **good).sqlstate == "42501"
     assert attempt_call(app, "remove_blackout", p_blackout_id=added.blackout_id).sqlstate == "42501"
     assert used(db, DAY) == {}
+
+
+def test_those_that_are_not_over_are_listed_for_everybody(
+    connect: Connect, db: PgConnection
+) -> None:
+    call(db, "create_channel", p_channel="news")
+    over = close(db, "2020-01-01 00:00Z", "2020-01-02 00:00Z")
+    late = close(db, f"{NEXT} 00:00Z", f"{NEXT} 01:00Z")
+    early = close(db, f"{DAY} 00:00Z", f"{NEXT} 02:00Z")
+    endless = close(db, "-infinity", "infinity", channel="news")
+    for role in (APP, READER, ADMIN):
+        caller = session(connect, role=role)
+        assert call(caller, "list_blackouts") == [early, late]
+        assert call(caller, "list_blackouts", p_channel="news") == [endless]
+        assert call(caller, "list_blackouts", p_from="-infinity") == [over, early, late]
+        assert call(caller, "list_blackouts", p_from=f"{NEXT} 01:00Z") == [early]
+    assert attempt_call(db, "list_blackouts", p_channel="nobody").sqlstate == "SWCHN"
+    assert attempt_call(db, "list_blackouts", p_channel=None).sqlstate == "SWARG"

@@ -24,6 +24,7 @@ READING = {
     "calendar",
     "daily_status",
     "langflix_settings",
+    "list_blackouts",
     "list_channels",
     "list_import_conflicts",
     "quota_warnings",

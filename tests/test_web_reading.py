@@ -39,6 +39,25 @@ def test_a_channel_tells_its_zone_and_what_its_types_take(
     assert abs(ahead - dt.timedelta(hours=9)) < dt.timedelta(minutes=1)
 
 
+def test_blackouts_are_told_on_the_channels_clock(client: httpx.Client, connect: Connect) -> None:
+    owner = session(connect)
+    call(owner, "set_channel", p_channel="default", p_time_zone="Asia/Tokyo")
+    day = coming()
+    for start, end in ((f"{day} 01:00Z", f"{day} 02:30Z"), ("-infinity", "9999-12-31 20:00Z")):
+        call(owner, "add_blackout", p_from=start, p_to=end, p_reason="the studio moves")
+    endless, short = client.get(f"{CHANNEL}/blackouts").json()
+    assert (endless["from_time"], endless["local_from"], endless["local_to"]) == (None, None, None)
+    assert short == {
+        "blackout_id": 1,
+        "from_time": f"{day}T01:00:00Z",
+        "to_time": f"{day}T02:30:00Z",
+        "local_from": f"{day}T10:00:00",
+        "local_to": f"{day}T11:30:00",
+        "reason": "the studio moves",
+    }
+    assert client.get("/api/channels/nobody/blackouts").status_code == 404
+
+
 def test_free_slots_are_those_of_the_days_that_were_asked_for(client: httpx.Client) -> None:
     booked(client, "10:00")
     asked: dict[str, Any] = {"type": "final", "from": coming().isoformat(), "count": 50}

@@ -151,6 +151,8 @@ def test_openings(scheduler: Scheduler) -> None:
     with pytest.raises(BlackedOut) as caught:
         scheduler.reserve_slot(NEXT, "final", TEN)
     assert (caught.value.start, caught.value.end) == (at(NEXT, TEN), None)
+    assert scheduler.list_blackouts() == [closed, for_ever]
+    assert scheduler.list_blackouts(since=at(NEXT, TEN)) == [for_ever]
     assert scheduler.remove_blackout(for_ever.blackout_id) == for_ever
     assert scheduler.remove_blackout(for_ever.blackout_id) is None
     assert scheduler.reserve_slot(NEXT, "final", TEN).reservation_id

@@ -1,4 +1,4 @@
-"""Refusals that cost half: the next free slot is looked for day by day."""
+"""Cheaper refusals: the next free slot is looked for day by day. Blackouts can be listed."""
 
 from pathlib import Path
 

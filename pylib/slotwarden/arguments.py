@@ -239,6 +239,7 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
 _CHECKS_OF: dict[tuple[str, str], Callable[[str, object], Any]] = {
     ("add_blackout", "from"): as_instant,
     ("add_blackout", "to"): as_end,
+    ("list_blackouts", "from"): as_instant,
 }
 
 

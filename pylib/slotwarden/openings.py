@@ -82,6 +82,23 @@ class Openings(Calls):
         )
         return Blackout.from_values(row)
 
+    def list_blackouts(
+        self, *, since: dt.datetime | None = None, channel: str | None = None
+    ) -> list[Blackout]:
+        """Give the blackouts that end after an instant (None: now), by their beginning.
+
+        Raises
+        ------
+        UnknownChannel (SWCHN)
+        """
+        rows = self._executor.call(
+            "list_blackouts",
+            _BLACKOUT_COLUMNS,
+            {"channel": self._channel(channel), "from": since},
+            changes=False,
+        )
+        return [Blackout.from_values(row) for row in rows]
+
     def remove_blackout(self, blackout_id: int) -> Blackout | None:
         """Let the channel publish again; give what was removed, None if there was nothing.
 

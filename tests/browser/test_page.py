@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from pages import MONDAY, SIZES, Image, Watched, calendar, chromium, needs_chromium
+from pages import MONDAY, SIZES, ZONE, Image, Watched, calendar, chromium, needs_chromium
 
-from sessions import Connect
+from sessions import Connect, call, session
 from web_support import TOKEN
 
 pytestmark = needs_chromium
@@ -311,3 +313,27 @@ def test_the_page_asks_for_the_token(browser: Any, database_url: str, connect: C
         other.open(address, f"token={TOKEN}")
         assert TOKEN not in other.page.url
         assert _violations(other.page) == []
+
+
+def test_blackouts_are_hatched_and_give_their_reason(
+    browser: Any, address: str, connect: Connect
+) -> None:
+    saturday = MONDAY + dt.timedelta(days=5)
+    begin = dt.datetime.combine(saturday, dt.time(12), ZoneInfo(ZONE))
+    call(
+        session(connect),
+        "add_blackout",
+        p_from=begin,
+        p_to=begin + dt.timedelta(days=1, hours=12),
+        p_reason="the studio moves",
+    )
+    watched = Watched(browser, _DESKTOP)
+    page = watched.open(address, f"date={MONDAY}")
+    closed = page.locator(".fc-bg-event.closed", has_text="the studio moves")
+    closed.first.wait_for()
+    assert closed.count() == 2
+    assert _violations(page) == []
+    page = watched.open(address, f"date={MONDAY}&view=month")
+    closed.first.wait_for()
+    assert closed.count() == 1
+    assert watched.complaints == []

@@ -312,6 +312,8 @@ end;
 $$;
 
 
+drop function list_blackouts(text, timestamptz);
+
 -- Who may do what. Nobody but the owner has rights on tables; the functions of
 -- the API run with the owner's. PostgreSQL lets everybody execute a new
 -- function, so that is taken back first, in the creating transaction.

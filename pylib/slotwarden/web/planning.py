@@ -11,6 +11,7 @@ from slotwarden.takeover import LangflixSetting
 from slotwarden.web.contract import READS
 from slotwarden.web.inputs import ChannelName, Day, etag
 from slotwarden.web.views import (
+    BlackoutView,
     CalendarView,
     ChannelsView,
     ChannelView,
@@ -97,6 +98,23 @@ def slots(
         video_type, from_day, count, channel=channel, horizon_days=horizon_days
     )
     return [SlotView.model_validate(slot) for slot in found]
+
+
+@router.get("/channels/{channel}/blackouts", summary="List the blackouts")
+def blackouts(channel: ChannelName, here: Here) -> list[BlackoutView]:
+    """Return the spans in which the channel publishes nothing, as far as they are not over."""
+    zone = here.zone_of(channel)
+    return [
+        BlackoutView(
+            blackout_id=span.blackout_id,
+            from_time=span.from_time,
+            to_time=span.to_time,
+            local_from=here.on_clock(span.from_time, zone),
+            local_to=here.on_clock(span.to_time, zone),
+            reason=span.reason,
+        )
+        for span in here.scheduler.list_blackouts(channel=channel)
+    ]
 
 
 @router.get("/channels/{channel}/status", summary="Show the limits on one day")

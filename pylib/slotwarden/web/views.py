@@ -90,6 +90,20 @@ class CalendarView(View):
     entries: list[EntryView]
 
 
+class BlackoutView(View):
+    """A span in which a channel publishes nothing, up to, not including, its end.
+
+    ``local_from`` and ``local_to`` are on the channel's clock. Null is without beginning or end.
+    """
+
+    blackout_id: int
+    from_time: dt.datetime | None
+    to_time: dt.datetime | None
+    local_from: dt.datetime | None
+    local_to: dt.datetime | None
+    reason: str
+
+
 class SlotView(View):
     """A slot that is free at the moment."""
 

@@ -51,6 +51,15 @@ class Workspace:
         except (ZoneInfoNotFoundError, ValueError):
             return self.now()
 
+    def on_clock(self, instant: dt.datetime | None, time_zone: str) -> dt.datetime | None:
+        """Return what the clock of a zone shows at an instant; None if it has no such year."""
+        try:
+            return instant and instant.astimezone(ZoneInfo(time_zone)).replace(tzinfo=None)
+        except OverflowError:
+            return None
+        except (ZoneInfoNotFoundError, ValueError):
+            return instant and instant.replace(tzinfo=None)
+
     def channels(self) -> list[str]:
         """Return the channels of the picker: those that were named, or all, ``default`` first."""
         if self.settings.channels:

@@ -1,6 +1,6 @@
 -- remove_blackout: the channel publishes again.
 --
---   p_blackout_id  the blackout
+--   p_blackout_id  the blackout, as list_blackouts has it
 --
 -- Returns the blackout that was removed; no row, if there is none.
 -- SQLSTATEs: SWARG. Locks: none that bookings wait for.

@@ -49,6 +49,24 @@ function freeEvent(slot) {
   };
 }
 
+// Where nothing is published: the span itself among hours, the days that it covers wholly in a month.
+function closedEvents(blackouts, span) {
+  const first = `${span.from}T00:00:00`;
+  const last = `${addDays(span.from, span.days)}T00:00:00`;
+  const whole = isMonth();
+  return blackouts.flatMap((blackout) => {
+    let start = blackout.local_from > first ? blackout.local_from : first;
+    let end = blackout.local_to && blackout.local_to < last ? blackout.local_to : last;
+    if (whole) {
+      start = start.endsWith("T00:00:00") ? start.slice(0, 10) : addDays(start.slice(0, 10), 1);
+      end = end.slice(0, 10);
+    }
+    if (start >= end) return [];
+    const id = `b${blackout.blackout_id}`;
+    return [{ id, start, end, allDay: whole, display: "background", title: blackout.reason, classNames: ["closed"] }];
+  });
+}
+
 // Of each day the free posting times, or else its first free slot: enough to click on, and few
 // enough to step through by keyboard. Every other time can be clicked as well.
 function offered(slots) {
@@ -70,10 +88,11 @@ async function freeSlots(span) {
 // Everything that the page shows of some days, read at once.
 async function load(info) {
   const span = spanOf(info);
-  const [booked, usage, warnings, slots] = await Promise.all([
+  const [booked, usage, warnings, blackouts, slots] = await Promise.all([
     read(state.channel, "calendar", span),
     read(state.channel, "usage", span),
     read(state.channel, "warnings", { from: today(), days: WARNED_DAYS }),
+    read(state.channel, "blackouts"),
     freeSlots(span),
   ]);
   state.entries = new Map(booked.entries.map((entry) => [entry.reservation_id, entry]));
@@ -81,11 +100,18 @@ async function load(info) {
   state.warnings = warnings;
   updateBars();
   handlers.loaded(booked.entries, slots);
-  return [...booked.entries.map(entryEvent), ...offered(slots).map(freeEvent)];
+  return [
+    ...booked.entries.map(entryEvent),
+    ...offered(slots).map(freeEvent),
+    ...closedEvents(blackouts, span),
+  ];
 }
+
+const isClosed = (event) => event.display === "background";
 
 function face({ event, timeText }) {
   const { entry, slot } = event.extendedProps;
+  if (isClosed(event)) return { domNodes: [el("span", { class: "why" }, event.title)] };
   const time = el("span", { class: "at" }, timeText);
   if (!entry) {
     const rest = el("span", { class: "unseen" }, `: book a ${state.type} on ${shortDay(slot.day)}`);
@@ -108,6 +134,7 @@ function face({ event, timeText }) {
 
 function label({ event, el: node }) {
   const { entry } = event.extendedProps;
+  if (isClosed(event)) return;
   node.setAttribute("role", "button");
   if (entry) node.title = `${entry.local_time} ${entry.video_type}: ${event.title} (${entry.upload_status})`;
 }
@@ -200,7 +227,7 @@ export function createCalendar(node, given, { date, view }) {
       jsEvent.preventDefault();
       const { entry, slot } = event.extendedProps;
       if (entry) handlers.entry(entry);
-      else handlers.free(slot.day, slot.local_time);
+      else if (slot) handlers.free(slot.day, slot.local_time);
     },
     dateClick: ({ date: at, view: within }) =>
       within.type === "month" ? handlers.day(dayOf(at)) : handlers.free(dayOf(at), timeOf(at)),
