@@ -8,6 +8,7 @@ would book.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 
 import pytest
@@ -267,3 +268,18 @@ def test_a_full_day_is_refused_without_waiting_and_without_writing(connect: Conn
     for at, refusal in (("10:00", "SWTKN"), ("12:00", "SWLIM")):
         with raises_sqlstate(refusal):
             reserve(reader, day, "final", at)
+
+
+def test_a_batch_that_works_for_longer_than_its_budget_has_not_waited(connect: Connect) -> None:
+    db = session(connect)
+    day = coming_day(db)
+    call(db, "set_daily_limit", p_limit="final", p_max=20)
+    call(db, "set_daily_limit", p_limit="api_units", p_max=100000)
+    bound_wait(db, "1ms", "reserve_slots")
+    wishes = [
+        {"date": str(day), "time": f"{hour:02}:00", "type": "final", "video": f"{hour}.mp4"}
+        for hour in range(20)
+    ]
+    rows = call(db, "reserve_slots", p_requests=json.dumps(wishes))
+    assert [row.outcome for row in rows] == ["reserved"] * 20
+    assert_consistent(db)

@@ -80,8 +80,9 @@ $$;
 
 -- lock_timeout bounds one wait; a call has several. Before each, what is left
 -- of the budget becomes the timeout; the SET clause of the calling function
--- puts the session's own back. A null deadline (a direct write) leaves the
--- session's setting alone.
+-- puts the session's own back. Past the deadline the least timeout remains: a
+-- call that works for long, such as a batch, goes on as long as nobody is in
+-- its way. A null deadline (a direct write) leaves the session's setting alone.
 create or replace function bound_lock_wait(p_deadline timestamptz, p_waits integer default 1)
 returns void
 language plpgsql
@@ -96,12 +97,92 @@ begin
     return;
   end if;
   v_left_ms := date_part('epoch', p_deadline - clock_timestamp()) * 1000;
-  if v_left_ms < 1 then
-    raise exception 'canceling statement due to lock timeout'
-      using errcode = 'lock_not_available',
-        hint = 'Another transaction holds the lock of the day; try again.';
-  end if;
   v_set := set_config('lock_timeout', greatest(floor(v_left_ms / p_waits), 1)::text, true);
+end;
+$$;
+
+
+comment on function bound_lock_wait(timestamptz, integer) is
+  'Lets the next statement, which may wait so many times, wait no longer than the deadline; past it, for no longer than a millisecond.';
+
+-- The one place that locks days. Order of locks, everywhere in slotwarden:
+--
+--   0. the channel's row: reserve_next_slot, and what sets a channel's ways;
+--      then daily_limit rows, by limit_id: what sets limits and rules
+--   1. missing limit_day rows, created by (day, limit_id); their trigger takes
+--      the daily_limit row for share, so that a maximum that is being changed
+--      is waited for
+--   2. limit_day rows that exist, for update, by (day, limit_id)
+--   3. the reservation's row, and the keys of its unique indexes
+--
+-- Whoever holds a lock waits only for later ones, so calls do not deadlock
+-- among themselves. What is read under the lock must be read by a later
+-- statement: one that locks and reads at once reads the state before its wait.
+create or replace function lock_days(p_charges charge[], p_deadline timestamptz)
+returns boolean
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_charge charge;
+  v_previous charge;
+  v_existing charge[] := '{}';
+  v_missing charge[] := '{}';
+  v_late boolean := false;
+  v_waited boolean := false;
+begin
+  foreach v_charge in array p_charges loop
+    assert v_previous.day is null
+      or (v_previous.day, v_previous.limit_id) <= (v_charge.day, v_charge.limit_id),
+      'charges are locked in the order of day and limit';
+    v_previous := v_charge;
+    perform from limit_day as d
+    where d.limit_id = v_charge.limit_id and d.day = v_charge.day;
+    if found then
+      v_existing := v_existing || v_charge;
+    else
+      v_missing := v_missing || v_charge;
+    end if;
+  end loop;
+
+  foreach v_charge in array v_missing loop
+    perform bound_lock_wait(p_deadline);
+    insert into limit_day (limit_id, day)
+    values (v_charge.limit_id, v_charge.day)
+    on conflict do nothing;
+    if not found then
+      -- Created by another transaction meanwhile.
+      v_existing := v_existing || v_charge;
+      v_late := true;
+      v_waited := true;
+    end if;
+  end loop;
+  if v_late then
+    v_existing := sorted_charges(v_existing);
+  end if;
+
+  foreach v_charge in array v_existing loop
+    -- Most days are free: only a wait needs a bound.
+    perform from limit_day as d
+    where d.limit_id = v_charge.limit_id and d.day = v_charge.day
+    for update skip locked;
+    if not found then
+      perform bound_lock_wait(p_deadline);
+      perform from limit_day as d
+      where d.limit_id = v_charge.limit_id and d.day = v_charge.day
+      for update;
+      -- That may have been two waits: for its place in the queue, and for the lock.
+      if clock_timestamp() > p_deadline then
+        raise exception 'canceling statement due to lock timeout'
+          using errcode = 'lock_not_available',
+            hint = 'Another transaction held the lock of the day; try again.';
+      end if;
+      perform bound_lock_wait(p_deadline);
+      v_waited := true;
+    end if;
+  end loop;
+  return v_waited;
 end;
 $$;
 
