@@ -1,6 +1,9 @@
-"""Finding a channel among those of its workspace."""
+"""Finding a channel among those of its workspace, and the clock of its zone."""
 
 from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from slotwarden.models import ChannelEntry
 from slotwarden.scheduler import Scheduler
@@ -31,3 +34,17 @@ def zone_of(scheduler: Scheduler, name: str) -> str:
     """
     found = channel_named(scheduler, name)
     return "UTC" if found is None else found.time_zone
+
+
+def clock_of(time_zone: str) -> dt.tzinfo:
+    """Return the clock of a zone; UTC's if this Python does not know the zone.
+
+    Parameters
+    ----------
+    time_zone : str
+        As PostgreSQL names it, which knows more than Python does.
+    """
+    try:
+        return ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return dt.UTC

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from slotwarden.channels import clock_of
 from slotwarden.scheduler import Scheduler
 
 
@@ -23,7 +23,4 @@ def channel_today(scheduler: Scheduler, channel: str, zone: str) -> dt.date:
     for row in scheduler.daily_status(channel=channel):
         if row.time_zone == zone:
             return row.day
-    try:
-        return dt.datetime.now(ZoneInfo(zone)).date()
-    except (ZoneInfoNotFoundError, ValueError):
-        return dt.datetime.now(dt.UTC).date()
+    return dt.datetime.now(clock_of(zone)).date()

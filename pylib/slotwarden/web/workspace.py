@@ -6,12 +6,11 @@ import datetime as dt
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
-from slotwarden.channels import zone_of
+from slotwarden.channels import clock_of, zone_of
 from slotwarden.exceptions import DailyLimitReached, SlotwardenError
 from slotwarden.models import DailyStatus
 from slotwarden.scheduler import Scheduler
@@ -46,19 +45,14 @@ class Workspace:
 
     def local_now(self, time_zone: str) -> dt.datetime:
         """Return the present on the clock of a zone; in UTC if this Python does not know it."""
-        try:
-            return self.now().astimezone(ZoneInfo(time_zone))
-        except (ZoneInfoNotFoundError, ValueError):
-            return self.now()
+        return self.now().astimezone(clock_of(time_zone))
 
     def on_clock(self, instant: dt.datetime | None, time_zone: str) -> dt.datetime | None:
         """Return what the clock of a zone shows at an instant; None if it has no such year."""
         try:
-            return instant and instant.astimezone(ZoneInfo(time_zone)).replace(tzinfo=None)
+            return instant and instant.astimezone(clock_of(time_zone)).replace(tzinfo=None)
         except OverflowError:
             return None
-        except (ZoneInfoNotFoundError, ValueError):
-            return instant and instant.replace(tzinfo=None)
 
     def channels(self) -> list[str]:
         """Return the channels of the picker: those that were named, or all, ``default`` first."""
