@@ -93,6 +93,7 @@ create table if not exists alembic_version (
 \ir functions/internal/version_refusal.sql
 \ir functions/internal/lock_deadline.sql
 \ir functions/internal/bound_lock_wait.sql
+\ir functions/internal/end_lock_wait.sql
 \ir functions/internal/lock_days.sql
 \ir functions/internal/lock_limits.sql
 \ir functions/internal/limit_days_ahead.sql
@@ -216,5 +217,5 @@ create table if not exists alembic_version (
 \ir roles.sql
 
 insert into alembic_version (version_num)
-values ('0005');
+values ('0006');
 commit;

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -155,12 +155,25 @@ def _fresh_name() -> str:
     return f"test_{os.getpid()}_{next(_numbers)}"
 
 
-@pytest.fixture
-def database_url(server: ServerAddress, template: str) -> Iterator[str]:
-    """The URL of a database of the test's own, with slotwarden installed."""
+@contextmanager
+def _copy(server: ServerAddress, template: str) -> Iterator[str]:
     name = _fresh_name()
     with server.janitor(name, template_dbname=template):
         yield server.url(name)
+
+
+@pytest.fixture
+def database_url(server: ServerAddress, template: str) -> Iterator[str]:
+    """The URL of a database of the test's own, with slotwarden installed."""
+    with _copy(server, template) as url:
+        yield url
+
+
+@pytest.fixture
+def another_database_url(server: ServerAddress, template: str) -> Iterator[str]:
+    """The URL of a second one, a copy of the same template."""
+    with _copy(server, template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -35,15 +35,16 @@ def run_clock(connection: PgConnection, instant: str) -> None:
     query(
         connection,
         """
+        -- With a key: the functions that may not scan a table read it as well.
         create table if not exists slotwarden.moved_clock (
-          at timestamptz not null, since timestamptz not null
+          the_only boolean primary key, at timestamptz not null, since timestamptz not null
         );
         grant select on slotwarden.moved_clock to public;
         create or replace function slotwarden.clock_now() returns timestamptz
           language sql volatile
-          as 'select at + (clock_timestamp() - since) from slotwarden.moved_clock';
+          as 'select at + (clock_timestamp() - since) from slotwarden.moved_clock where the_only';
         delete from slotwarden.moved_clock;
-        insert into slotwarden.moved_clock values (%s, clock_timestamp())
+        insert into slotwarden.moved_clock values (true, %s, clock_timestamp())
         """,
         instant,
     )

@@ -63,6 +63,12 @@ FAULTS = {
         where p.pronamespace {IN_SCHEMA} and not p.prosecdef
           and has_function_privilege('slotwarden_admin', p.oid, 'execute')
     """,
+    "functions of the API that may not scan a table, but may be compiled for it": f"""
+        select p.oid::regprocedure from pg_proc as p
+        where p.pronamespace {IN_SCHEMA}
+          and has_function_privilege('slotwarden_admin', p.oid, 'execute')
+          and 'enable_seqscan=off' = any (p.proconfig) and 'jit=off' <> all (p.proconfig)
+    """,
     "overloaded functions, and procedures": f"""
         select p.proname from pg_proc as p where p.pronamespace {IN_SCHEMA}
         group by p.proname having count(*) > 1 or bool_or(p.prokind = 'p')

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
+from life import DAY, prepared
 from support import (
     APP,
     Background,
@@ -146,21 +147,34 @@ def test_the_budget_of_a_booking_is_for_all_its_locks_together(
     assert_consistent(db)
 
 
-def test_the_budget_of_a_booking_counts_those_who_overtake(
-    connect: Connect, wait_until_blocked: WaitUntilBlocked
+@pytest.mark.parametrize(
+    ("function", "arguments", "held"),
+    [
+        ("reserve_slot", {"kind": "final", "day": DAY, "at": "10:00"}, "limit_day"),
+        ("reserve_next_slot", {"kind": "final"}, "channel"),
+        ("set_channel", {"p_channel": "default", "p_upload_lead": "2 hours"}, "channel"),
+        ("account_upload", {"kind": "final"}, "channel"),
+        ("set_daily_limit", {"p_limit": "final", "p_max": 1}, "daily_limit"),
+        ("override_day", {"p_limit": "final", "p_day": DAY, "p_max": 1}, "daily_limit"),
+    ],
+)
+def test_the_budget_of_a_call_counts_those_who_overtake(
+    connect: Connect,
+    wait_until_blocked: WaitUntilBlocked,
+    function: str,
+    arguments: dict[str, object],
+    held: str,
 ) -> None:
-    db = session(connect)
-    day = coming_day(db)
-    bound_wait(db, BUDGET, "reserve_slot")
-    call(db, "override_day", p_limit="final", p_day=day, p_max=2)
-    lock = "select from slotwarden.limit_day for update"
+    db = prepared(connect)
+    bound_wait(db, BUDGET, function)
+    call(db, "override_day", p_limit="final", p_day=DAY, p_max=2)
+    lock = f"select from slotwarden.{held} for update"
+    before = snapshot(db)
     holders = [_hold(connect, lock), session(connect, autocommit=False)]
     # In the queue before the call, and again in its way when the first has gone.
     ahead = Background(holders[1], lock)
     wait_until_blocked(ahead.pid)
-    waiting = background(
-        session(connect, role=APP), "reserve_slot", day=day, kind="final", at="10:00"
-    )
+    waiting = background(session(connect), function, **arguments)
     wait_until_blocked(waiting.pid)
     _until_waited(db, waiting)
     holders[0].rollback()
@@ -168,6 +182,7 @@ def test_the_budget_of_a_booking_counts_those_who_overtake(
     _until_waited(db, waiting)
     holders[1].rollback()
     assert waiting.outcome.sqlstate == "55P03"
+    assert snapshot(db) == before
     assert_consistent(db)
 
 

@@ -22,6 +22,7 @@ from support import (
     be_patient,
     bound_wait,
     call,
+    coming_day,
     query,
     reserve,
     session,
@@ -107,6 +108,23 @@ def test_waiting_for_something_else_is_not_shown(
     holder.rollback()
     assert waiting.outcome.row.upload_status == "cancelled"
     assert behind.outcome.sqlstate is None
+
+
+def test_a_wait_in_another_database_of_the_same_origin_is_not_shown(
+    connect: Connect,
+    db: PgConnection,
+    another_database_url: str,
+    wait_until_blocked: WaitUntilBlocked,
+) -> None:
+    # Both are copies of one template, so their tables have the same numbers.
+    holder, behind = (connect(another_database_url) for _ in range(2))
+    day = coming_day(holder)
+    reserve(holder, day, "final", "20:00")
+    waiting = background(behind, "reserve_slot", day=day, kind="final", at="21:00")
+    wait_until_blocked(waiting.pid)
+    assert waits(db) == {}
+    holder.rollback()
+    assert waiting.outcome.sqlstate is None
 
 
 def test_waiting_for_the_first_booking_of_a_day_is_shown(

@@ -18,7 +18,7 @@ from test_roles import ADMINISTRATION, BOOKING, READING
 
 PATH = "search_path=slotwarden, pg_temp"
 # Beside the path; what a planner is told may change, rights and paths may not.
-HARMLESS_SETTINGS = {"lock_timeout", "plan_cache_mode", "enable_seqscan", "DateStyle"}
+HARMLESS_SETTINGS = {"lock_timeout", "plan_cache_mode", "enable_seqscan", "jit", "DateStyle"}
 # With EXECUTE in a body. None needs it.
 DYNAMIC_SQL: set[str] = set()
 

@@ -3,27 +3,32 @@
 -- back to the day. A day that another session is only just creating has no place
 -- yet: whoever waits for it is seen by what it is about to write.
 create view lock_waits as
-with waiting as (
-  select l.pid, l.page, l.tuple
+with lock as (
+  -- Of this database only: tables of others, such as its copies, may have the same numbers.
+  select l.pid, l.locktype, l.relation, l.page, l.tuple, l.mode, l.granted
   from pg_locks as l
+  join pg_stat_activity as a on a.pid = l.pid and a.datname = current_database()
+),
+waiting as (
+  select l.pid, l.page, l.tuple
+  from lock as l
   where l.locktype = 'tuple'
-    and l.database = (select b.oid from pg_database as b where b.datname = current_database())
     and l.relation = 'limit_day'::regclass
   union all
   select l.pid, null::integer as page, null::smallint as tuple
-  from pg_locks as l
+  from lock as l
   where l.locktype = 'transactionid'
     and not l.granted
     and (
       select array_agg(distinct written.relation) = array['limit_day'::regclass::oid]
-      from pg_locks as written
+      from lock as written
       join pg_class as c on c.oid = written.relation and c.relkind = 'r'
       where written.pid = l.pid
         and written.locktype in ('relation', 'tuple')
         and (written.mode = 'RowExclusiveLock' or written.locktype = 'tuple')
     )
     and not exists (
-      select from pg_locks as place where place.pid = l.pid and place.locktype = 'tuple'
+      select from lock as place where place.pid = l.pid and place.locktype = 'tuple'
     )
 )
 select

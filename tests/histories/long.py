@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from .run import database, run_once, show
 from .workspace import Workspace
 
 _DONE = Path("build/histories-long.jsonl")
+_REVISIONS = Path(__file__).parents[2] / "alembic/versions/sql"
 _COLUMNS = (
     "seed",
     "shape",
@@ -33,16 +35,24 @@ _COLUMNS = (
 )
 
 
-def _done(clients: int, calls_each: int) -> Iterator[dict[str, Any]]:
+def _installed_sql() -> str:
+    """Return what tells one state of the SQL from another: seeds of two states prove neither."""
+    digest = hashlib.sha256()
+    for path in sorted(_REVISIONS.glob("*.up.sql")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _done(sql: str, clients: int, calls_each: int) -> Iterator[dict[str, Any]]:
     if not _DONE.exists():
         return
     for line in _DONE.read_text().splitlines():
         row = json.loads(line)
-        if (row["clients"], row["calls_each"]) == (clients, calls_each):
+        if (row.get("sql"), row["clients"], row["calls_each"]) == (sql, clients, calls_each):
             yield row
 
 
-def _run(console: Console, seed: int, clients: int, calls_each: int) -> dict[str, Any]:
+def _run(console: Console, sql: str, seed: int, clients: int, calls_each: int) -> dict[str, Any]:
     shape = list(SHAPES)[seed % len(SHAPES)]
     with EmbeddedServer(durable=False) as server, database(server, "histories") as url:
         workspace = Workspace(url, clients)
@@ -54,6 +64,7 @@ def _run(console: Console, seed: int, clients: int, calls_each: int) -> dict[str
     if result.violations:
         show(console, history, result.violations)
     return {
+        "sql": sql,
         "seed": seed,
         "shape": shape,
         "clients": clients,
@@ -78,16 +89,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, default=20)
     asked = parser.parse_args(arguments)
     console = Console(width=120)
-    rows = {row["seed"]: row for row in _done(asked.clients, asked.calls)}
+    sql = _installed_sql()
+    rows = {row["seed"]: row for row in _done(sql, asked.clients, asked.calls)}
     for seed in range(1, asked.seeds + 1):
         if seed in rows:
             continue
-        rows[seed] = _run(console, seed, asked.clients, asked.calls)
+        rows[seed] = _run(console, sql, seed, asked.clients, asked.calls)
         _DONE.parent.mkdir(exist_ok=True)
         with _DONE.open("a") as done:
             done.write(json.dumps(rows[seed]) + "\n")
         console.print(f"seed {seed} of {asked.seeds}: {rows[seed]['violations']} violations")
-    table = Table(*_COLUMNS)
+    table = Table(*_COLUMNS, title=f"the SQL with the digest {sql}")
     for seed in sorted(rows):
         table.add_row(*(str(rows[seed][name]) for name in _COLUMNS))
     console.print(table)

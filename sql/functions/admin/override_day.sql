@@ -28,6 +28,7 @@ begin
   -- in the order of locks.
   perform bound_lock_wait(v_deadline);
   perform from daily_limit as l where l.limit_id = p_limit for share;
+  perform end_lock_wait(v_deadline);
   perform lock_days(array[row(p_limit, null, p_day, 0)::charge], v_deadline);
   update limit_day as d
   set

@@ -32,6 +32,7 @@ begin
   end if;
   perform bound_lock_wait(v_deadline);
   perform from channel as c where c.channel_id = p_channel for no key update;
+  perform end_lock_wait(v_deadline);
   if p_time_zone is distinct from v_channel.time_zone and p_time_zone is not null then
     perform lock_limits(
       array(select r.limit_id from charge_rule as r where r.channel_id = p_channel), v_deadline

@@ -36,6 +36,7 @@ set search_path from current
 set lock_timeout = '5s'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -62,6 +63,7 @@ begin
     from channel as c
     where c.channel_id = p_channel
     for no key update;
+    perform end_lock_wait(v_deadline);
     v_booking := book_next(
       v_channel, p_type, p_from, p_horizon_days, p_video, coalesce(p_append, false),
       p_request_key, v_arguments, v_deadline

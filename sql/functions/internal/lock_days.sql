@@ -65,13 +65,7 @@ begin
       perform from limit_day as d
       where d.limit_id = v_charge.limit_id and d.day = v_charge.day
       for update;
-      -- That may have been two waits: for its place in the queue, and for the lock.
-      if clock_timestamp() > p_deadline then
-        raise exception 'canceling statement due to lock timeout'
-          using errcode = 'lock_not_available',
-            hint = 'Another transaction held the lock of the day; try again.';
-      end if;
-      perform bound_lock_wait(p_deadline);
+      perform end_lock_wait(p_deadline);
       v_waited := true;
     end if;
   end loop;

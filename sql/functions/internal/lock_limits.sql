@@ -14,8 +14,8 @@ begin
   loop
     perform bound_lock_wait(p_deadline);
     perform from daily_limit as l where l.limit_id = v_limit_id for no key update;
+    perform end_lock_wait(p_deadline);
   end loop;
-  perform bound_lock_wait(p_deadline);
 end;
 $$;
 

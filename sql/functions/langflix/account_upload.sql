@@ -28,6 +28,7 @@ set search_path from current
 set lock_timeout = '5s'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
@@ -54,6 +55,7 @@ begin
   -- Two reports must not be matched with one booking.
   perform bound_lock_wait(v_deadline);
   perform from channel as c where c.channel_id = p_channel for no key update;
+  perform end_lock_wait(v_deadline);
   perform lock_days(array[row(v_limit_id, null, v_day, 0)::charge], v_deadline);
   v_note := langflix_unreported_upload(p_channel, p_type, v_limit_id, v_day);
   if v_note is null then

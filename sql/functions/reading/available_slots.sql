@@ -25,6 +25,7 @@ security definer
 set search_path from current
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_refusal refusal := argument_refusal(p_channel, p_type, null, null);

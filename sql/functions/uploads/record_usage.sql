@@ -24,6 +24,7 @@ set search_path from current
 set lock_timeout = '5s'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();

@@ -9,11 +9,18 @@ declare
 begin
   select r.* into v_reservation
   from reservation as r
+  where r.channel_id = p_channel
+    and r.video_path = p_video
+    and r.upload_status in ('scheduled', 'uploading', 'completed');
+  if found then
+    return v_reservation;
+  end if;
+
+  -- No index leads to the others: only a call that errs or is repeated asks for them.
+  select r.* into v_reservation
+  from reservation as r
   where r.channel_id = p_channel and r.video_path = p_video
-  order by
-    r.upload_status in ('scheduled', 'uploading', 'completed') desc,
-    r.created_at desc,
-    r.reservation_id desc
+  order by r.created_at desc, r.reservation_id desc
   limit 1;
   if not found then
     raise exception 'video % has no reservation on channel %',
