@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ import psycopg2.extensions
 import pytest
 from psycopg2.extras import NamedTupleCursor
 
-from conftest import ServerAddress
+from conftest import Copies
 
 PgConnection: TypeAlias = psycopg2.extensions.connection
 
@@ -24,8 +22,6 @@ OWNER = "slotwarden_owner"
 APP = "slotwarden_app"
 READER = "slotwarden_reader"
 ADMIN = "slotwarden_admin"
-
-_NUMBERS = itertools.count()
 
 
 class Connect(Protocol):
@@ -56,12 +52,11 @@ def session(
 
 
 @contextmanager
-def own_database(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+def own_database(copies: Copies) -> Iterator[PgConnection]:
     """Open a session on a new database, for a module whose tests change nothing in it."""
-    name = f"module_{os.getpid()}_{next(_NUMBERS)}"
     with (
-        server.janitor(name, template_dbname=template),
-        closing(psycopg2.connect(server.url(name), cursor_factory=NamedTupleCursor)) as connection,
+        copies() as url,
+        closing(psycopg2.connect(url, cursor_factory=NamedTupleCursor)) as connection,
     ):
         connection.autocommit = True
         yield connection

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ServerAddress
+from conftest import Copies
 from support import (
     APP,
     Connect,
@@ -131,9 +131,9 @@ def test_what_was_started_is_not_cancelled(db: PgConnection, day: dt.date, statu
 
 
 @pytest.fixture(scope="module")
-def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+def shared(copies: Copies) -> Iterator[PgConnection]:
     """One database for all that is refused, and so changes nothing."""
-    with own_database(server, template) as connection:
+    with own_database(copies) as connection:
         yield connection
 
 

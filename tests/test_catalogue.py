@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import ServerAddress
+from conftest import Copies
 from support import PgConnection, own_database, query
 
 IN_SCHEMA = "= 'slotwarden'::regnamespace"
@@ -112,8 +112,8 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
-    with own_database(server, template) as connection:
+def shared(copies: Copies) -> Iterator[PgConnection]:
+    with own_database(copies) as connection:
         yield connection
 
 

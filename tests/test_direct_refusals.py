@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import ServerAddress
+from conftest import Copies
 from support import (
     OWNER,
     PgConnection,
@@ -24,9 +24,9 @@ from support import (
 
 
 @pytest.fixture(scope="module")
-def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+def shared(copies: Copies) -> Iterator[PgConnection]:
     """One booking of thirty days ahead, in a database for all refused statements."""
-    with own_database(server, template) as connection:
+    with own_database(copies) as connection:
         query(connection, f"set role {OWNER}")
         reserve(connection, coming_day(connection), "final", "20:00", video="a.mp4", key="k")
         yield connection

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from conftest import ServerAddress
+from conftest import Copies
 from docs_support import (
     PAGES,
     ROOT,
@@ -48,17 +48,10 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relativ
 
 
 @pytest.fixture
-def fresh_database_url(server: ServerAddress, template: str) -> Iterator[Any]:
+def fresh_database_url(copies: Copies) -> Iterator[Any]:
     """Make the URL of one more fresh database with slotwarden, and another when called again."""
-    numbers = count()
     with ExitStack() as made:
-
-        def fresh() -> str:
-            name = f"docs_{os.getpid()}_{next(numbers)}"
-            made.enter_context(server.janitor(name, template_dbname=template))
-            return server.url(name)
-
-        yield fresh
+        yield lambda: made.enter_context(copies())
 
 
 @pages

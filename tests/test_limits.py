@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ServerAddress
+from conftest import Copies
 from support import (
     Connect,
     PgConnection,
@@ -207,9 +207,9 @@ def test_every_change_of_a_maximum_is_in_the_ledger(db: PgConnection, day: dt.da
 
 
 @pytest.fixture(scope="module")
-def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+def shared(copies: Copies) -> Iterator[PgConnection]:
     """One database for all that is refused, and so changes nothing."""
-    with own_database(server, template) as connection:
+    with own_database(copies) as connection:
         yield connection
 
 

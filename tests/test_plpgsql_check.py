@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ServerAddress
+from conftest import Copies
 from support import PgConnection, own_database, query, scalar
 
 # What it says that is no fault: of which functions (None: of any), how it begins, and why.
@@ -53,8 +53,8 @@ order by 1, 2, c.lineno
 
 
 @pytest.fixture(scope="module")
-def checked(server: ServerAddress, template: str) -> Iterator[PgConnection]:
-    with own_database(server, template) as connection:
+def checked(copies: Copies) -> Iterator[PgConnection]:
+    with own_database(copies) as connection:
         known = scalar(
             connection,
             "select count(*) from pg_available_extensions where name = 'plpgsql_check'",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import ServerAddress
+from conftest import Copies
 from life import DAY, NOW, run_clock, start
 from support import PgConnection, call, own_database, query, reserve
 
@@ -91,9 +91,9 @@ TAMPERED = {
 
 
 @pytest.fixture(scope="module")
-def db(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+def db(copies: Copies) -> Iterator[PgConnection]:
     """A session on a workspace with bookings, an upload that runs, and usage from elsewhere."""
-    with own_database(server, template) as made:
+    with own_database(copies) as made:
         run_clock(made, NOW)
         for video, at in (("booked", "10:00"), ("cancelled", "11:00"), ("started", "12:00")):
             booked = reserve(made, DAY, "short", at, video=f"{video}.mp4")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ServerAddress
+from conftest import Copies
 from support import ADMIN, APP, OWNER, READER, PgConnection, own_database, query, scalar
 from test_roles import ADMINISTRATION, BOOKING, READING
 
@@ -73,8 +73,8 @@ def rule_of(function: Any) -> Expected:
 
 
 @pytest.fixture(scope="module")
-def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
-    with own_database(server, template) as connection:
+def shared(copies: Copies) -> Iterator[PgConnection]:
+    with own_database(copies) as connection:
         yield connection
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ServerAddress
+from conftest import Copies
 from support import (
     Connect,
     PgConnection,
@@ -149,9 +149,9 @@ def test_a_time_that_occurs_twice_is_the_first_and_the_second_is_an_instant(
 
 
 @pytest.fixture(scope="module")
-def shared(server: ServerAddress, template: str) -> Iterator[PgConnection]:
+def shared(copies: Copies) -> Iterator[PgConnection]:
     """One database for all that only asks."""
-    with own_database(server, template) as connection:
+    with own_database(copies) as connection:
         yield connection
 
 

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, pool
 
-from conftest import ServerAddress
+from conftest import Copies, ServerAddress
 from sessions import PgConnection, own_database, query, scalar
 from slotwarden import Scheduler
 
@@ -55,8 +55,8 @@ class Fuzzed:
 
 
 @pytest.fixture(scope="module")
-def fuzzed(server: ServerAddress, template: str) -> Iterator[Fuzzed]:
-    with own_database(server, template) as connection:
+def fuzzed(copies: Copies) -> Iterator[Fuzzed]:
+    with own_database(copies) as connection:
         world = furnish(connection)
         query(connection, f"set statement_timeout = '{_LONGEST_CALL}'")
         made = Fuzzed(

@@ -33,7 +33,7 @@ from steps import (
     state_of,
 )
 
-from conftest import ServerAddress
+from conftest import Copies
 from support import Background, PgConnection, assert_consistent, attempt, query, scalar
 
 _FUNCTIONS = (
@@ -98,15 +98,14 @@ def _days(db: PgConnection) -> Iterator[dt.date]:
 
 
 @pytest.fixture(scope="module")
-def stages(server: ServerAddress, template: str) -> Iterator[dict[str, Stage]]:
+def stages(copies: Copies) -> Iterator[dict[str, Stage]]:
     """A database whose calls wait patiently, and one whose calls soon give up."""
     made: dict[str, Stage] = {}
     with ExitStack() as stack:
         for name, budget in (("patient", "60s"), ("hasty", _SHORT_WAIT)):
-            database = f"interleavings_{name}_{os.getpid()}"
-            stack.enter_context(server.janitor(database, template_dbname=template))
+            url = stack.enter_context(copies())
 
-            def connect(target: str = server.url(database)) -> PgConnection:
+            def connect(target: str = url) -> PgConnection:
                 opened = psycopg2.connect(target, cursor_factory=NamedTupleCursor)
                 return stack.enter_context(closing(opened))
 
