@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -73,6 +74,9 @@ _session_home = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     # pytest-xdist sets it, and tables would be folded to it.
     os.environ.pop("COLUMNS", None)
+    # A shell starts background jobs deaf to Ctrl-C, and so would be the processes under test.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
         return
     for name in list(os.environ):
