@@ -146,6 +146,26 @@ class Watched:
         mouse.move(end["x"] + 20, end["y"] + 8, steps=2)
         mouse.up()
 
+    def drag_by_touch(self, source: Any, target: Any) -> None:
+        """Drag one event onto the slot of another with a finger that first rests on it."""
+        source.scroll_into_view_if_needed()
+        start, end = source.bounding_box(), target.bounding_box()
+        fingers = self.context.new_cdp_session(self.page)
+
+        def touch(kind: str, *points: tuple[float, float]) -> None:
+            fingers.send(
+                "Input.dispatchTouchEvent",
+                {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]},
+            )
+
+        touch("touchStart", (start["x"] + 20, start["y"] + 8))
+        self.page.wait_for_selector(".fc-event-selected", state="attached")
+        for share in (0.25, 0.5, 0.75, 1):
+            x = start["x"] + (end["x"] - start["x"]) * share
+            y = start["y"] + (end["y"] - start["y"]) * share
+            touch("touchMove", (x + 20, y + 8))
+        touch("touchEnd")
+
     def notice(self) -> Any:
         """Return the notice, once it is there."""
         self.page.wait_for_selector(".notice")

@@ -20,8 +20,7 @@ pytestmark = needs_chromium
 
 _HERE = Path(__file__).parent
 _IMAGES = _HERE.parents[1] / "docs" / "images"
-_DESKTOP = SIZES[-1]
-_PHONE = SIZES[0]
+_PHONE, _TABLET, _DESKTOP = SIZES
 _MOST_SHIFT = 0.001
 _COLOURS = 200
 
@@ -103,6 +102,15 @@ def test_a_video_is_dragged_to_a_free_slot(browser: Any, address: str) -> None:
         "[...document.querySelectorAll('.fc-event.booked')].some("
         "(e) => e.textContent.includes('bloopers') && e.textContent.includes('10:00'))"
     )
+    assert watched.complaints == []
+
+
+def test_a_video_is_dragged_with_a_finger(browser: Any, address: str) -> None:
+    watched = Watched(browser, _TABLET, has_touch=True)
+    page = watched.open(address, f"date={MONDAY}")
+    free = page.locator(".fc-event.free", has_text="10:00").first
+    watched.drag_by_touch(watched.event("bloopers"), free)
+    assert "Moved: bloopers.mp4" in watched.notice().inner_text()
     assert watched.complaints == []
 
 
