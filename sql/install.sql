@@ -87,6 +87,7 @@ create table if not exists alembic_version (
 \ir functions/internal/past_refusal.sql
 \ir functions/internal/blackout_refusal.sql
 \ir functions/internal/limit_refusal.sql
+\ir functions/internal/video_refusal.sql
 \ir functions/internal/slot_refusal.sql
 \ir functions/internal/argument_refusal.sql
 \ir functions/internal/status_refusal.sql
@@ -94,6 +95,7 @@ create table if not exists alembic_version (
 \ir functions/internal/lock_deadline.sql
 \ir functions/internal/bound_lock_wait.sql
 \ir functions/internal/end_lock_wait.sql
+\ir functions/internal/share_limits.sql
 \ir functions/internal/lock_days.sql
 \ir functions/internal/lock_limits.sql
 \ir functions/internal/limit_days_ahead.sql

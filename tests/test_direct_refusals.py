@@ -36,8 +36,8 @@ def shared(copies: Copies) -> Iterator[PgConnection]:
 REFUSED = {
     # A reservation's own columns
     insert_sql(local_date="current_date"): "23514",
-    insert_sql(time_zone="'Asia/Seoul'"): "23514",
-    insert_sql(time_zone="'Asia/Seoul'", local_date="current_date + 41"): "23514",
+    insert_sql(time_zone="'Asia/Seoul'"): "40001",
+    insert_sql(time_zone="'Asia/Seoul'", local_date="current_date + 41"): "40001",
     insert_sql(channel_id="'nobody'"): "SWCHN",
     insert_sql(video_type="'nothing'"): "23503",
     insert_sql(upload_status="'booked'"): "23514",

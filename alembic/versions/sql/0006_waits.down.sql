@@ -12,13 +12,116 @@ select set_config(
     from pg_proc as p
     where p.oid in (
       'reserve_next_slot(text, date, integer, text, text, boolean, text)'::regprocedure,
+      'claim_due_uploads(integer, interval, text)'::regprocedure,
+      'create_channel(text, text, interval, text[], text)'::regprocedure,
       'set_channel(text, text, interval)'::regprocedure,
       'override_day(text, date, integer)'::regprocedure,
+      'set_charge(text, text, integer, text)'::regprocedure,
+      'apply_quota_profile(text, text, text)'::regprocedure,
       'account_upload(text, integer, date, text)'::regprocedure
     )
   ),
   true
 );
+
+create or replace function upload_lead_refusal(p_upload_lead interval)
+returns refusal
+language sql
+immutable
+return case
+  when p_upload_lead is null or p_upload_lead < '0' or p_upload_lead > '366 days'
+    then invalid_argument('p_upload_lead', 'an upload lead lies between 0 and 366 days')
+end;
+
+
+create or replace function units_of(p_charges charge[])
+returns integer
+language plpgsql
+immutable
+set search_path from current
+as $$
+declare
+  v_charge charge;
+  v_units integer := 0;
+begin
+  foreach v_charge in array p_charges loop
+    v_units := v_units + v_charge.units;
+  end loop;
+  return v_units;
+end;
+$$;
+
+
+
+-- What can speak against a slot at this moment, but for the limits, in the
+-- order in which it is told; limit_refusal comes after it.
+create or replace function slot_refusal(
+  p_channel channel,
+  p_publish_time timestamptz,
+  p_video text,
+  p_moving bigint default null
+)
+returns refusal
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_refusal refusal := coalesce(
+    past_refusal(p_publish_time, p_channel.time_zone),
+    blackout_refusal(p_channel.channel_id, p_publish_time)
+  );
+  v_holder reservation;
+begin
+  if v_refusal.code is not null then
+    return v_refusal;
+  end if;
+
+  if p_video is not null then
+    select r.* into v_holder
+    from reservation as r
+    where r.channel_id = p_channel.channel_id
+      and r.video_path = p_video
+      and r.upload_status in ('scheduled', 'uploading', 'completed')
+      and r.reservation_id is distinct from p_moving;
+    if found then
+      return row(
+        'SWDUP',
+        format('video %L is booked already, for %s',
+          p_video, local_text(v_holder.scheduled_publish_time, p_channel.time_zone)),
+        jsonb_build_object(
+          'channel', p_channel.channel_id,
+          'video', p_video,
+          'reservation_id', v_holder.reservation_id,
+          'publish_time', utc_text(v_holder.scheduled_publish_time)
+        )
+      )::refusal;
+    end if;
+  end if;
+
+  select r.* into v_holder
+  from reservation as r
+  where r.channel_id = p_channel.channel_id
+    and r.scheduled_publish_time = p_publish_time
+    and r.upload_status in ('scheduled', 'uploading', 'completed')
+    and r.reservation_id is distinct from p_moving;
+  if found then
+    return row(
+      'SWTKN',
+      format('slot %s of channel %L is taken',
+        local_text(p_publish_time, p_channel.time_zone), p_channel.channel_id),
+      jsonb_build_object(
+        'channel', p_channel.channel_id,
+        'publish_time', utc_text(p_publish_time),
+        'reservation_id', v_holder.reservation_id
+      )
+    )::refusal;
+  end if;
+
+  return null;
+end;
+$$;
+
 
 -- The one place that locks days. Order of locks, everywhere in slotwarden:
 --
@@ -124,6 +227,270 @@ end;
 $$;
 
 
+-- What the constraints of a table cannot say of a booking, for direct writes:
+-- its day is the channel's, and the channel publishes then.
+create or replace function check_reservation_slot(p_reservation reservation)
+returns void
+language plpgsql
+stable
+set search_path from current
+as $$
+declare
+  v_zone text;
+  v_refusal refusal;
+begin
+  select c.time_zone into v_zone
+  from channel as c
+  where c.channel_id = p_reservation.channel_id;
+  if p_reservation.time_zone <> v_zone
+    or p_reservation.local_date
+      <> (p_reservation.scheduled_publish_time at time zone v_zone)::date
+  then
+    raise exception 'local_date and time_zone of a reservation are those of its channel'
+      using errcode = 'check_violation',
+        constraint = 'reservation_local_date_true',
+        table = 'reservation',
+        hint = 'Leave both out; they are filled in.';
+  end if;
+  if p_reservation.upload_status = 'scheduled' then
+    v_refusal := blackout_refusal(
+      p_reservation.channel_id, p_reservation.scheduled_publish_time
+    );
+    if v_refusal.code is not null then
+      perform raise_refusal(v_refusal);
+    end if;
+  end if;
+end;
+$$;
+
+
+comment on function check_reservation_slot(reservation) is
+  'Refuses a booking whose local day is not its channel''s (23514) or that is blacked out (SWBLK).';
+
+-- Locks a reservation for a change: first the days whose units it holds and
+-- those that it is about to charge, then its row, as the order of locks wants.
+-- One that was moved to other days meanwhile would have to be locked against
+-- that order, so the call gives way instead; unless it was this very call that
+-- moved it, under the same key.
+create or replace function lock_reservation(
+  p_reservation reservation,
+  p_charges charge[],
+  p_deadline timestamptz,
+  p_request_key text default null
+)
+returns reservation
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_held charge[] := array(
+    select h from charges_held(p_reservation.reservation_id, p_reservation.attempt) as h
+  );
+  v_reservation reservation;
+begin
+  perform lock_days(sorted_charges(v_held || p_charges), p_deadline);
+  perform bound_lock_wait(p_deadline);
+  select r.* into v_reservation
+  from reservation as r
+  where r.reservation_id = p_reservation.reservation_id
+  for update;
+  if not found then
+    return require_reservation(p_reservation.reservation_id);
+  end if;
+  if v_reservation.version <> p_reservation.version and v_held <> array(
+    select h from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
+  ) and v_reservation.upload_status <> 'cancelled'
+    and not exists (select from request as q where q.request_key = p_request_key)
+  then
+    raise exception 'reservation % was moved meanwhile', v_reservation.reservation_id
+      using errcode = 'serialization_failure',
+        hint = 'Try the transaction again.';
+  end if;
+  return v_reservation;
+end;
+$$;
+
+
+-- Books the first free slot, or says why there is none. What is lost to a
+-- booking that does not queue on the channel is passed over, as long as the
+-- order of locks allows it.
+create or replace function book_next(
+  p_channel channel,
+  p_type text,
+  p_from date,
+  p_horizon_days integer,
+  p_video text,
+  p_append boolean,
+  p_request_key text,
+  p_arguments jsonb,
+  p_deadline timestamptz
+)
+returns booking
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_booking booking;
+  v_first_day date;
+  v_from timestamptz;
+  v_last timestamptz;
+  v_slot timestamptz;
+  v_charges charge[];
+  v_held charge[];
+begin
+  v_first_day := coalesce(p_from, (clock_now() at time zone p_channel.time_zone)::date);
+  v_from := greatest(
+    day_start(v_first_day, p_channel.time_zone) - interval '1 minute', clock_now()
+  );
+  if p_append then
+    select max(r.scheduled_publish_time) into v_last
+    from reservation as r
+    where r.channel_id = p_channel.channel_id
+      and r.upload_status in ('scheduled', 'uploading', 'completed');
+    v_from := greatest(v_from, v_last);
+  end if;
+
+  loop
+    select free.slot into v_slot
+    from free_slots(
+      p_channel, p_type, v_from,
+      v_first_day + p_horizon_days - (v_from at time zone p_channel.time_zone)::date,
+      1
+    ) as free (slot);
+    if v_slot is null then
+      v_booking := replay(p_request_key, 'reserve_next_slot', p_arguments);
+      if not is_settled(v_booking) then
+        v_booking.refusal := row(
+          'SWNON',
+          format('no slot is free for a %L of channel %L from %s to %s',
+            p_type, p_channel.channel_id, to_char(v_first_day, 'YYYY-MM-DD'),
+            to_char(v_first_day + p_horizon_days - 1, 'YYYY-MM-DD')),
+          jsonb_build_object(
+            'channel', p_channel.channel_id, 'type', p_type,
+            'from', to_char(v_first_day, 'YYYY-MM-DD'), 'horizon_days', p_horizon_days
+          )
+        )::refusal;
+      end if;
+      return v_booking;
+    end if;
+    v_charges := array(
+      select c
+      from charges_for(
+        p_channel.channel_id, p_type, v_slot,
+        upload_time_for(v_slot, p_channel.upload_lead, clock_now())
+      ) as c
+    );
+    if exists (
+      select from unnest(v_charges) as c
+      where not exists (
+          select from unnest(v_held) as h where h.limit_id = c.limit_id and h.day = c.day
+        )
+        and exists (
+          select from unnest(v_held) as h where (h.day, h.limit_id) > (c.day, c.limit_id)
+        )
+    ) then
+      raise exception 'the slots of channel % changed meanwhile', quote_literal(p_channel.channel_id)
+        using errcode = 'serialization_failure',
+          hint = 'Try the transaction again.';
+    end if;
+    v_booking := book(
+      p_channel, p_type, v_slot, p_video, p_request_key,
+      'reserve_next_slot', p_arguments, p_deadline
+    );
+    if (v_booking.refusal).code is null
+      or (v_booking.refusal).code not in ('SWPST', 'SWBLK', 'SWTKN', 'SWLIM')
+    then
+      return v_booking;
+    end if;
+    v_held := v_held || v_charges;
+  end loop;
+end;
+$$;
+
+
+create or replace function lease_refusal(p_lease interval)
+returns refusal
+language sql
+immutable
+return case
+  when p_lease <= '0' or p_lease > '366 days'
+    then invalid_argument('p_lease', 'a lease lasts longer than 0 and up to 366 days')
+end;
+
+
+drop function due_uploads(text, reservation, integer);
+
+create function due_uploads(p_channel text, p_seen bigint[], p_count integer)
+returns bigint[]
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_now timestamptz := clock_now();
+begin
+  return array(
+    select r.reservation_id
+    from reservation as r
+    where r.upload_status in ('scheduled', 'uploading')
+      and r.upload_time <= v_now
+      and (r.upload_status = 'scheduled' or r.lease_expires_at <= v_now)
+      and (p_channel is null or r.channel_id = p_channel)
+      and r.reservation_id <> all (p_seen)
+    order by r.upload_time, r.reservation_id
+    limit p_count
+  );
+end;
+$$;
+
+
+comment on function due_uploads(text, bigint[], integer) is
+  'The next uploads that are due, by upload time, but for those already seen.';
+
+create or replace function parsed_instant(p_text text)
+returns timestamptz
+language plpgsql
+immutable
+set search_path from current
+set datestyle = 'ISO, YMD'
+as $$
+begin
+  if p_text !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d(:?\d\d)?)$' then
+    return null;
+  end if;
+  return p_text::timestamptz;
+exception
+  when datetime_field_overflow or invalid_datetime_format
+    or invalid_time_zone_displacement_value then return null;
+end;
+$$;
+
+
+create or replace function book_wish(p_wish booking_wish, p_deadline timestamptz)
+returns booking
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_booking booking;
+  v_channel channel;
+begin
+  if (p_wish.refusal).code is not null then
+    v_booking.refusal := p_wish.refusal;
+    return v_booking;
+  end if;
+  select c.* into v_channel from channel as c where c.channel_id = p_wish.channel_id;
+  return book(
+    v_channel, p_wish.video_type, p_wish.publish_time, p_wish.video_path,
+    p_wish.request_key, 'reserve_slots', p_wish.arguments, p_deadline
+  );
+end;
+$$;
+
+
 -- reserve_next_slot: finds and books the next free slot of a channel.
 --
 -- Of each day its posting times come first, then the full hours from 09:00 to
@@ -201,6 +568,464 @@ begin
 end;
 $$;
 
+
+-- claim_due_uploads: gives a worker the next uploads that are due: scheduled
+-- ones whose upload time has come, and those whose worker let its lease run
+-- out (a new attempt, charged again; the old token is dead). Rows that another
+-- worker is claiming are skipped. What does not fit into its day stays where
+-- it is, for a later call.
+--
+--   p_count    how many at most, 1 to 1000
+--   p_lease    how long the worker may take
+--   p_channel  only this channel's; null: any
+--
+-- Returns the reservations, each with its lease_token, in order of upload time.
+-- SQLSTATEs: SWARG SWCHN, 55P03 after 5 s of waiting, 40P01.
+-- Locks: limit_day rows that charges move between (none within the day), then
+-- the reservations that it returns.
+create or replace function claim_due_uploads(
+  p_count integer default 1,
+  p_lease interval default '15 minutes',
+  p_channel text default null
+)
+returns setof reservation
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  v_deadline timestamptz := lock_deadline();
+  v_seen bigint[] := '{}';
+  v_round bigint[];
+  v_id bigint;
+  v_locked charge[];
+  v_charges charge[];
+  v_reservation reservation;
+  v_claimed integer := 0;
+begin
+  if p_count is null or p_count not between 1 and 1000 then
+    perform raise_refusal(invalid_argument('p_count', 'one can claim 1 to 1000 uploads'));
+  end if;
+  if p_lease is null then
+    perform raise_refusal(invalid_argument('p_lease', 'a lease is needed'));
+  end if;
+  perform raise_refusal(lease_refusal(p_lease));
+  if p_channel is not null then
+    perform require_channel(p_channel);
+  end if;
+
+  while v_claimed < p_count loop
+    v_round := due_uploads(p_channel, v_seen, p_count - v_claimed);
+    exit when cardinality(v_round) = 0;
+    v_seen := v_seen || v_round;
+    -- Days come before reservations in the order of locks, so only the first
+    -- round may wait for days; later ones take what needs no others.
+    if v_locked is null then
+      v_locked := array(
+        select c
+        from reservation as r
+        cross join unnest(start_charges(r)) as c
+        where r.reservation_id = any (v_round)
+        order by c.day, c.limit_id
+      );
+      perform lock_days(v_locked, v_deadline);
+    end if;
+    foreach v_id in array v_round loop
+      select r.* into v_reservation
+      from reservation as r
+      where r.reservation_id = v_id and is_due(r)
+      for update skip locked;
+      continue when not found;
+      v_charges := start_charges(v_reservation);
+      continue when exists (
+        select from unnest(v_charges) as c
+        where not exists (
+          select from unnest(v_locked) as l
+          where l.limit_id = c.limit_id and l.day = c.day
+        )
+      );
+      continue when (limit_refusal(v_charges)).code is not null;
+      v_claimed := v_claimed + 1;
+      return next begin_attempt(v_reservation, p_lease);
+    end loop;
+  end loop;
+end;
+$$;
+
+
+-- usage_history: what a channel used of its limits, day by day.
+--
+--   p_from, p_to  first and last day, at most 3,660; null: the last 30 days
+--   p_channel     the channel
+--   p_limit       only this limit; null: all that the channel charges
+--
+-- Returns a row for each limit and day that was ever booked or overridden,
+-- latest first: limit_id, counted_at, day, used_units, max_units, used_percent,
+-- overridden, version.
+-- SQLSTATEs: SWARG SWCHN. Locks: none; writes nothing.
+create or replace function usage_history(
+  p_from date default null,
+  p_to date default null,
+  p_channel text default 'default',
+  p_limit text default null
+)
+returns table (
+  limit_id text,
+  counted_at text,
+  day date,
+  used_units integer,
+  max_units integer,
+  used_percent numeric,
+  overridden boolean,
+  version integer
+)
+language plpgsql
+stable
+security definer
+set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  v_channel channel := require_channel(p_channel);
+  v_to date := coalesce(p_to, (clock_now() at time zone v_channel.time_zone)::date);
+  v_from date := coalesce(p_from, v_to - 29);
+begin
+  perform raise_refusal(day_refusal('p_from', v_from));
+  perform raise_refusal(day_refusal('p_to', v_to));
+  if v_to - v_from not between 0 and 3659 then
+    perform raise_refusal(
+      invalid_argument('p_from', 'a history has 1 to 3,660 days, first to last')
+    );
+  end if;
+  if p_limit is not null then
+    perform raise_refusal(limit_name_refusal(p_limit));
+  end if;
+  return query
+  select
+    u.limit_id, u.counted_at, u.day, u.used_units, u.max_units,
+    percent_used(u.used_units, u.max_units), u.overridden, u.version
+  from (
+    select distinct r.limit_id
+    from charge_rule as r
+    where r.channel_id = v_channel.channel_id
+      and (p_limit is null or r.limit_id = p_limit)
+  ) as charged
+  join daily_usage as u
+    on u.limit_id = charged.limit_id
+    and u.day between v_from and v_to
+  order by u.day desc, u.counted_at, u.limit_id;
+end;
+$$;
+
+
+drop function recharge_reservation(bigint, boolean);
+
+-- Applies today's rules to one reservation, under the locks of its days. What
+-- would pass a maximum is left as it is and said.
+create function recharge_reservation(p_reservation_id bigint)
+returns usage_change[]
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_reservation reservation;
+  v_recharged reservation;
+  v_charges charge[];
+  v_held charge[];
+  v_refusal refusal;
+begin
+  select r.* into v_reservation
+  from reservation as r
+  where r.reservation_id = p_reservation_id
+  for update;
+  v_recharged := as_recharged(v_reservation);
+  v_charges := reservation_charges(v_reservation, v_recharged);
+  v_held := array(
+    select h from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
+  );
+  if cardinality(v_charges) = 0 then
+    if v_reservation.held_units <> units_of(v_held)
+      or (v_recharged.time_zone, v_recharged.local_date, v_recharged.upload_time)
+        <> (v_reservation.time_zone, v_reservation.local_date, v_reservation.upload_time)
+    then
+      update reservation as r
+      set charged_at = clock_now()
+      where r.reservation_id = p_reservation_id;
+    end if;
+    if v_reservation.held_units = units_of(v_held) then
+      return '{}';
+    end if;
+    return array[row(
+      p_reservation_id, null, null, 'recount', v_reservation.held_units, units_of(v_held),
+      'what it says that it holds is what the ledger says'
+    )::usage_change];
+  end if;
+  v_refusal := limit_refusal(v_charges);
+  if v_refusal.code is null then
+    update reservation as r
+    set charged_at = clock_now()
+    where r.reservation_id = p_reservation_id;
+  end if;
+  return array(
+    select row(
+      p_reservation_id,
+      c.limit_id,
+      c.day,
+      case
+        when v_refusal.code is not null then 'refused'
+        when c.units > 0 then 'charge'
+        else 'release'
+      end,
+      held.units,
+      held.units + case when v_refusal.code is null then c.units else 0 end,
+      coalesce(v_refusal.message, format('the reservation is %s', v_reservation.upload_status))
+    )::usage_change
+    from unnest(v_charges) as c
+    cross join lateral (
+      select coalesce(sum(h.units), 0)::integer as units
+      from unnest(v_held) as h
+      where h.limit_id = c.limit_id and h.day = c.day
+    ) as held
+  );
+end;
+$$;
+
+
+comment on function recharge_reservation(bigint) is
+  'Applies today''s rules to a reservation; returns what changed, or refused where a maximum is reached.';
+
+-- The work of recalculate_usage. All days are locked first, in their order;
+-- days are recounted before reservations are charged on them.
+create or replace function repair_usage(
+  p_from date,
+  p_to date,
+  p_recharge boolean,
+  p_deadline timestamptz
+)
+returns usage_change[]
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_days charge[];
+  v_ids bigint[];
+  v_id bigint;
+  v_day charge;
+  v_before integer;
+  v_after integer;
+  v_changes usage_change[] := '{}';
+begin
+  v_days := array(
+    select distinct row(u.limit_id, null, u.day, 0)::charge
+    from usage_drift as u
+    where u.day between p_from and p_to
+      and (
+        u.kind in ('balance', 'maximum')
+        or u.kind = 'held' and not exists (
+          select from reservation as r where r.reservation_id = u.reservation_id
+        )
+      )
+  );
+  v_ids := array(
+    select r.reservation_id
+    from reservation as r
+    where r.local_date between p_from and p_to
+      and (
+        r.reservation_id in (select u.reservation_id from usage_drift as u)
+        or p_recharge
+          and r.upload_status = 'scheduled'
+          and r.scheduled_publish_time > clock_now()
+      )
+    order by r.scheduled_publish_time, r.reservation_id
+  );
+  perform lock_days(
+    sorted_charges(v_days || array(
+      select c
+      from reservation as r
+      cross join lateral (
+        select h from charges_held(r.reservation_id, r.attempt) as h
+        union all
+        select f
+        from charges_for(
+          r.channel_id, r.video_type, r.scheduled_publish_time,
+          (as_recharged(r)).upload_time
+        ) as f
+      ) as affected (c)
+      where r.reservation_id = any (v_ids)
+    )),
+    p_deadline
+  );
+
+  foreach v_day in array v_days loop
+    select u.used_units into v_before from usage_of(v_day.limit_id, v_day.day) as u;
+    update limit_day as d
+    set day = d.day
+    where d.limit_id = v_day.limit_id and d.day = v_day.day;
+    select u.used_units into v_after from usage_of(v_day.limit_id, v_day.day) as u;
+    v_changes := v_changes || row(
+      null, v_day.limit_id, v_day.day, 'recount', v_before, v_after,
+      'the balance is the sum of the entries'
+    )::usage_change;
+  end loop;
+
+  foreach v_id in array v_ids loop
+    perform bound_lock_wait(p_deadline);
+    v_changes := v_changes || recharge_reservation(v_id);
+  end loop;
+
+  -- Where more was given back than taken, no balance could be the sum before
+  -- its reservations were charged again.
+  update limit_day as d
+  set day = d.day
+  from unnest(v_days) as c
+  join usage_drift as u
+    on u.kind = 'balance' and u.limit_id = c.limit_id and u.day = c.day
+  where d.limit_id = c.limit_id and d.day = c.day;
+  return v_changes;
+end;
+$$;
+
+
+-- create_channel: a new channel with the video types, posting times and charge
+-- rules of another, and limits of its own like that channel's.
+--
+--   p_channel       name of the channel, at most 400 bytes
+--   p_time_zone     IANA zone of its wall clock
+--   p_upload_lead   how long before the publish time its uploads run
+--   p_share_limits  limits of p_like that it shares instead of getting its own
+--   p_like          the channel to copy from
+--
+-- A limit "final" of p_like becomes "p_channel/final"; of a limit
+-- "other/final" the part after the first channel's name is kept.
+-- Returns the channel.
+-- SQLSTATEs: SWARG (a name, zone or lead that cannot be; it exists; a limit of
+-- its name exists), SWCHN (p_like).
+-- Locks: the new rows; shared limits until the transaction ends.
+create or replace function create_channel(
+  p_channel text,
+  p_time_zone text default 'UTC',
+  p_upload_lead interval default '0',
+  p_share_limits text[] default '{}',
+  p_like text default 'default'
+)
+returns channel
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+as $$
+declare
+  v_deadline timestamptz := lock_deadline();
+  v_like channel := require_channel(p_like);
+  v_channel channel;
+  v_unknown text;
+  v_too_long text;
+  v_own_limits text[];
+  v_limit_count integer;
+begin
+  perform raise_refusal(name_refusal('p_channel', p_channel, 400));
+  perform raise_refusal(upload_lead_refusal(p_upload_lead));
+  if p_time_zone is null then
+    perform raise_refusal(invalid_argument('p_time_zone', 'a time zone is needed'));
+  end if;
+  perform require_zone(p_time_zone);
+
+  select shared.limit_id into v_unknown
+  from unnest(coalesce(p_share_limits, '{}')) as shared (limit_id)
+  where not exists (
+    select from charge_rule as r
+    where r.channel_id = p_like and r.limit_id = shared.limit_id
+  )
+  limit 1;
+  if found then
+    perform raise_refusal(invalid_argument(
+      'p_share_limits', format('channel %L charges no limit %L to share', p_like, v_unknown)
+    ));
+  end if;
+
+  select own_limit_name(p_channel, p_like, r.limit_id) into v_too_long
+  from charge_rule as r
+  where r.channel_id = p_like
+    and r.limit_id <> all (coalesce(p_share_limits, '{}'))
+    and octet_length(own_limit_name(p_channel, p_like, r.limit_id)) > 600
+  limit 1;
+  if found then
+    perform raise_refusal(invalid_argument(
+      'p_channel',
+      format('the name of its limit %L would have more than 600 bytes', left(v_too_long, 200))
+    ));
+  end if;
+
+  perform bound_lock_wait(v_deadline);
+  insert into channel (channel_id, time_zone, upload_lead)
+  values (p_channel, p_time_zone, p_upload_lead)
+  on conflict do nothing
+  returning * into v_channel;
+  if not found then
+    perform raise_refusal(
+      invalid_argument('p_channel', format('channel %L exists already', p_channel))
+    );
+  end if;
+
+  insert into posting_time (channel_id, local_time, iso_weekday)
+  select p_channel, t.local_time, t.iso_weekday
+  from posting_time as t
+  where t.channel_id = p_like;
+
+  insert into video_type (channel_id, video_type)
+  select p_channel, t.video_type
+  from video_type as t
+  where t.channel_id = p_like;
+
+  v_own_limits := array(
+    select distinct r.limit_id
+    from charge_rule as r
+    where r.channel_id = p_like
+      and r.limit_id <> all (coalesce(p_share_limits, '{}'))
+  );
+  insert into daily_limit (limit_id, max_units, time_zone, counted_at, warn_percent)
+  select
+    own_limit_name(p_channel, p_like, l.limit_id),
+    l.max_units, l.time_zone, l.counted_at, l.warn_percent
+  from daily_limit as l
+  where l.limit_id = any (v_own_limits)
+  on conflict do nothing;
+  get diagnostics v_limit_count = row_count;
+  if v_limit_count <> cardinality(v_own_limits) then
+    perform raise_refusal(invalid_argument(
+      'p_channel', format('a limit named %L exists already', p_channel || '/...')
+    ));
+  end if;
+
+  perform lock_limits(coalesce(p_share_limits, '{}'), v_deadline);
+  insert into charge_rule (channel_id, video_type, limit_id, units)
+  select
+    p_channel,
+    r.video_type,
+    case
+      when r.limit_id = any (v_own_limits) then own_limit_name(p_channel, p_like, r.limit_id)
+      else r.limit_id
+    end,
+    r.units
+  from charge_rule as r
+  where r.channel_id = p_like
+  order by r.limit_id, r.video_type;
+
+  return v_channel;
+end;
+$$;
+
+
+comment on function create_channel(text, text, interval, text[], text) is
+  'Creates a channel like another, with limits of its own named channel/limit, and returns it. Errors: SWARG SWCHN 55P03. Locks: shared limits.';
 
 -- set_channel: changes a channel's zone or upload lead, for new bookings;
 -- existing ones keep what they were charged until recalculate_usage.
@@ -296,6 +1121,237 @@ begin
     select d.* into v_day from limit_day as d where d.limit_id = p_limit and d.day = p_day;
   end if;
   return v_day;
+end;
+$$;
+
+
+-- set_charge: says what one upload of a type takes from a limit, for new
+-- bookings; existing ones keep what they were charged until recalculate_usage.
+--
+--   p_type     video type of the channel
+--   p_limit    the limit
+--   p_units    units an upload takes; 0 removes the rule
+--   p_channel  the channel
+--
+-- Returns the rule (of 0 units, if it was removed).
+-- SQLSTATEs: SWARG, SWCHN, SWTYP, 55P03. Locks: the channel, then the limit.
+create or replace function set_charge(
+  p_type text,
+  p_limit text,
+  p_units integer,
+  p_channel text default 'default'
+)
+returns charge_rule
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+as $$
+declare
+  v_deadline timestamptz := lock_deadline();
+  v_refusal refusal := argument_refusal(p_channel, p_type, null, null);
+  v_rule charge_rule;
+begin
+  if p_units is null or p_units < 0 or p_units > 1000000000 then
+    perform raise_refusal(
+      invalid_argument('p_units', 'an upload takes between 0 and 1,000,000,000 units')
+    );
+  end if;
+  perform raise_refusal(v_refusal, next_step(v_refusal.code, p_channel, p_type, null));
+  perform raise_refusal(limit_name_refusal(p_limit), 'set_daily_limit creates a limit.');
+
+  perform bound_lock_wait(v_deadline);
+  perform from channel as c where c.channel_id = p_channel for share;
+  perform lock_limits(array[p_limit], v_deadline);
+  if p_units = 0 then
+    delete from charge_rule as r
+    where r.channel_id = p_channel and r.video_type = p_type and r.limit_id = p_limit;
+    v_rule := row(p_channel, p_type, p_limit, 0)::charge_rule;
+  else
+    insert into charge_rule (channel_id, video_type, limit_id, units)
+    values (p_channel, p_type, p_limit, p_units)
+    on conflict on constraint charge_rule_pkey do update set units = excluded.units
+    returning * into v_rule;
+  end if;
+  return v_rule;
+end;
+$$;
+
+
+-- apply_quota_profile: charges a channel's uploads as YouTube counts them.
+--
+--   units-10000  1,600 units an upload of 10,000 a day
+--                (https://developers.google.com/youtube/v3/determine_quota_cost)
+--   uploads-100  1 call of videos.insert of a bucket of 100 a day
+--                (https://developers.google.com/youtube/v3/getting-started#quota)
+--
+-- Both count on the Pacific day of the upload. Rules that look like those of a
+-- profile (1 or 1,600 units of a limit that counts uploads on the Pacific day)
+-- are taken away from the channel; existing bookings keep what they were
+-- charged until recalculate_usage(..., p_recharge => true).
+--
+--   p_profile  units-10000 or uploads-100
+--   p_channel  the channel
+--   p_limit    the limit to charge, for channels that share a Google Cloud
+--              project; null: api_units or uploads of the channel's own. It is
+--              created if it does not exist.
+--
+-- Returns the channel's rules for that limit.
+-- SQLSTATEs: SWARG SWCHN 55P03. Locks: the limits.
+create or replace function apply_quota_profile(
+  p_profile text,
+  p_channel text default 'default',
+  p_limit text default null
+)
+returns setof charge_rule
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+as $$
+declare
+  v_channel channel := require_channel(p_channel);
+  v_prefix text := case p_channel when 'default' then '' else p_channel || '/' end;
+  v_limit_id text;
+  v_max_units integer;
+  v_units integer;
+begin
+  case p_profile
+    when 'units-10000' then
+      v_limit_id := coalesce(p_limit, v_prefix || 'api_units');
+      v_max_units := 10000;
+      v_units := 1600;
+    when 'uploads-100' then
+      v_limit_id := coalesce(p_limit, v_prefix || 'uploads');
+      v_max_units := 100;
+      v_units := 1;
+    else
+      perform raise_refusal(
+        invalid_argument('p_profile', 'the profiles are units-10000 and uploads-100')
+      );
+  end case;
+  perform raise_refusal(name_refusal('p_limit', v_limit_id, 600));
+
+  if exists (
+    select from daily_limit as l where l.limit_id = v_limit_id and l.counted_at <> 'upload'
+  ) then
+    perform raise_refusal(
+      invalid_argument('p_limit', format('limit %L does not count uploads', v_limit_id))
+    );
+  end if;
+  insert into daily_limit (limit_id, max_units, time_zone, counted_at)
+  values (v_limit_id, v_max_units, 'America/Los_Angeles', 'upload')
+  on conflict do nothing;
+  delete from charge_rule as r
+  using daily_limit as l
+  where r.channel_id = v_channel.channel_id
+    and l.limit_id = r.limit_id
+    and l.counted_at = 'upload'
+    and l.time_zone = 'America/Los_Angeles'
+    and r.units in (1, 1600)
+    and r.limit_id <> v_limit_id;
+  return query
+  insert into charge_rule (channel_id, video_type, limit_id, units)
+  select t.channel_id, t.video_type, v_limit_id, v_units
+  from video_type as t
+  where t.channel_id = v_channel.channel_id
+  order by t.video_type
+  on conflict on constraint charge_rule_pkey do update set units = excluded.units
+  returning *;
+end;
+$$;
+
+
+comment on function apply_quota_profile(text, text, text) is
+  'Charges a channel''s uploads as YouTube counts them (units-10000, uploads-100) and returns the rules. Errors: SWARG SWCHN 55P03. Locks: the limits.';
+
+-- Books one row under the locks of its days, or keeps it as a conflict.
+create or replace function langflix_import_row(p_row langflix_row, p_source text)
+returns langflix_result
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_reason text := coalesce(p_row.reason, langflix_clash(p_row.reservation));
+  v_reservation reservation := p_row.reservation;
+begin
+  if v_reason is null then
+    v_reservation.reservation_id := nextval('reservation_id_seq');
+    insert into reservation
+    values (v_reservation.*)
+    on conflict do nothing;
+    if found then
+      insert into imported_reservation (reservation_id, source, source_id)
+      values (v_reservation.reservation_id, p_source, p_row.source_id);
+      return row(p_row.source_id, 'imported', v_reservation.reservation_id, null)::langflix_result;
+    end if;
+    -- Another booking, which shares no limit with this one, was faster.
+    v_reason := coalesce(langflix_clash(v_reservation), 'its slot was taken meanwhile');
+  end if;
+  insert into import_conflict (source, row, reason)
+  values (p_source, p_row.row, v_reason);
+  return row(p_row.row ->> 'id', 'conflict', null, v_reason)::langflix_result;
+end;
+$$;
+
+
+-- The work of import_langflix. All days are locked first, in their order; then
+-- the rows are taken one after the other, so that of several in one slot the
+-- first keeps it.
+create or replace function langflix_import(
+  p_schedule jsonb,
+  p_source text,
+  p_channel channel,
+  p_deadline timestamptz
+)
+returns langflix_result[]
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_rows langflix_row[];
+  v_row langflix_row;
+  v_known record;
+  v_days limit_day[] := '{}';
+  v_results langflix_result[] := '{}';
+begin
+  v_rows := array(
+    select read.row
+    from (
+      select langflix_row_of(e.row, p_channel) as row, e.place
+      from jsonb_array_elements(p_schedule) with ordinality as e (row, place)
+    ) as read
+    order by (read.row).created_at nulls last, (read.row).source_id, read.place
+  );
+  perform lock_days(
+    sorted_charges(array(
+      select distinct row(c.limit_id, null, c.day, 0)::charge
+      from unnest(v_rows) as r
+      cross join lateral unnest(reservation_charges(null, r.reservation)) as c
+      where r.reason is null
+        and not (langflix_known(r, p_source)).is_known
+    )),
+    p_deadline
+  );
+
+  foreach v_row in array v_rows loop
+    v_known := langflix_known(v_row, p_source);
+    if v_known.is_known then
+      v_results := v_results || row(
+        v_row.row ->> 'id', 'known', v_known.reservation_id, null
+      )::langflix_result;
+      continue;
+    end if;
+    if v_row.reason is null and langflix_clash(v_row.reservation) is null then
+      v_days := v_days || langflix_make_room(reservation_charges(null, v_row.reservation));
+    end if;
+    v_results := v_results || langflix_import_row(v_row, p_source);
+  end loop;
+  return v_results || langflix_restore_maxima(v_days);
 end;
 $$;
 
@@ -482,7 +1538,6 @@ alter function reserve_slots(jsonb, boolean) reset jit;
 alter function reschedule_reservation(bigint, date, time, integer, text) reset jit;
 alter function lock_day(date, text) reset jit;
 alter function start_upload(bigint, interval) reset jit;
-alter function claim_due_uploads(integer, interval, text) reset jit;
 alter function complete_upload(bigint, uuid, text) reset jit;
 alter function fail_upload(bigint, uuid, text) reset jit;
 alter function retry_upload(bigint, date, time, integer, text) reset jit;
@@ -490,13 +1545,16 @@ alter function record_usage(text, integer, date, text) reset jit;
 alter function daily_status(date, text) reset jit;
 alter function calendar(date, integer, text) reset jit;
 alter function available_slots(text, date, integer, text, integer) reset jit;
-alter function usage_history(date, date, text, text) reset jit;
 alter function quota_warnings(date, integer, text, numeric) reset jit;
 alter function import_langflix(jsonb, text, text, boolean) reset jit;
 alter function rebook_import_conflict(bigint, date, time, text, text) reset jit;
 alter function record_upload(text, text, text, text) reset jit;
 
+drop function share_limits(text[], timestamptz);
+
 drop function end_lock_wait(timestamptz);
+
+drop function video_refusal(channel, text, bigint);
 
 -- Who may do what. Nobody but the owner has rights on tables; the functions of
 -- the API run with the owner's. PostgreSQL lets everybody execute a new

@@ -17,7 +17,7 @@
 --              created if it does not exist.
 --
 -- Returns the channel's rules for that limit.
--- SQLSTATEs: SWARG SWCHN 55P03. Locks: the limits.
+-- SQLSTATEs: SWARG SWCHN 55P03. Locks: the channel, then the limits.
 create function apply_quota_profile(
   p_profile text,
   p_channel text default 'default',
@@ -31,6 +31,7 @@ set search_path from current
 set lock_timeout = '5s'
 as $$
 declare
+  v_deadline timestamptz := lock_deadline();
   v_channel channel := require_channel(p_channel);
   v_prefix text := case p_channel when 'default' then '' else p_channel || '/' end;
   v_limit_id text;
@@ -53,6 +54,18 @@ begin
   end case;
   perform raise_refusal(name_refusal('p_limit', v_limit_id, 600));
 
+  perform bound_lock_wait(v_deadline);
+  perform from channel as c where c.channel_id = v_channel.channel_id for share;
+  perform end_lock_wait(v_deadline);
+  insert into daily_limit (limit_id, max_units, time_zone, counted_at)
+  values (v_limit_id, v_max_units, 'America/Los_Angeles', 'upload')
+  on conflict do nothing;
+  perform lock_limits(
+    v_limit_id || array(
+      select r.limit_id from charge_rule as r where r.channel_id = v_channel.channel_id
+    ),
+    v_deadline
+  );
   if exists (
     select from daily_limit as l where l.limit_id = v_limit_id and l.counted_at <> 'upload'
   ) then
@@ -60,9 +73,6 @@ begin
       invalid_argument('p_limit', format('limit %L does not count uploads', v_limit_id))
     );
   end if;
-  insert into daily_limit (limit_id, max_units, time_zone, counted_at)
-  values (v_limit_id, v_max_units, 'America/Los_Angeles', 'upload')
-  on conflict do nothing;
   delete from charge_rule as r
   using daily_limit as l
   where r.channel_id = v_channel.channel_id
@@ -83,4 +93,4 @@ end;
 $$;
 
 comment on function apply_quota_profile(text, text, text) is
-  'Charges a channel''s uploads as YouTube counts them (units-10000, uploads-100) and returns the rules. Errors: SWARG SWCHN 55P03. Locks: the limits.';
+  'Charges a channel''s uploads as YouTube counts them (units-10000, uploads-100) and returns the rules. Errors: SWARG SWCHN 55P03. Locks: the channel, then the limits.';

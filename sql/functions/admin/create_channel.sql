@@ -12,7 +12,7 @@
 -- Returns the channel.
 -- SQLSTATEs: SWARG (a name, zone or lead that cannot be; it exists; a limit of
 -- its name exists), SWCHN (p_like).
--- Locks: the new rows; shared limits until the transaction ends.
+-- Locks: p_like, the new rows, and shared limits, until the transaction ends.
 create function create_channel(
   p_channel text,
   p_time_zone text default 'UTC',
@@ -69,7 +69,10 @@ begin
     ));
   end if;
 
+  -- Its rules stay as they are until they are copied.
   perform bound_lock_wait(v_deadline);
+  perform from channel as c where c.channel_id = p_like for no key update;
+  perform end_lock_wait(v_deadline);
   insert into channel (channel_id, time_zone, upload_lead)
   values (p_channel, p_time_zone, p_upload_lead)
   on conflict do nothing
@@ -129,4 +132,4 @@ end;
 $$;
 
 comment on function create_channel(text, text, interval, text[], text) is
-  'Creates a channel like another, with limits of its own named channel/limit, and returns it. Errors: SWARG SWCHN 55P03. Locks: shared limits.';
+  'Creates a channel like another, with limits of its own named channel/limit, and returns it. Errors: SWARG SWCHN 55P03. Locks: the channel that it is like, and shared limits.';

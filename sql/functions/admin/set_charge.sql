@@ -41,6 +41,14 @@ begin
     delete from charge_rule as r
     where r.channel_id = p_channel and r.video_type = p_type and r.limit_id = p_limit;
     v_rule := row(p_channel, p_type, p_limit, 0)::charge_rule;
+  elsif 2000000000 < p_units + (
+    select coalesce(sum(r.units), 0)
+    from charge_rule as r
+    where r.channel_id = p_channel and r.video_type = p_type and r.limit_id <> p_limit
+  ) then
+    perform raise_refusal(invalid_argument(
+      'p_units', 'an upload takes up to 2,000,000,000 units of all its limits together'
+    ));
   else
     insert into charge_rule (channel_id, video_type, limit_id, units)
     values (p_channel, p_type, p_limit, p_units)

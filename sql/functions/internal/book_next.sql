@@ -38,6 +38,15 @@ begin
     v_from := greatest(v_from, v_last);
   end if;
 
+  -- What is lost to others may lead to days that are missing, with others held.
+  perform share_limits(
+    array(
+      select distinct r.limit_id
+      from charge_rule as r
+      where r.channel_id = p_channel.channel_id and r.video_type = p_type
+    ),
+    p_deadline
+  );
   loop
     select free.slot into v_slot
     from free_slots(
@@ -48,16 +57,19 @@ begin
     if v_slot is null then
       v_booking := replay(p_request_key, 'reserve_next_slot', p_arguments);
       if not is_settled(v_booking) then
-        v_booking.refusal := row(
-          'SWNON',
-          format('no slot is free for a %L of channel %L from %s to %s',
-            p_type, p_channel.channel_id, to_char(v_first_day, 'YYYY-MM-DD'),
-            to_char(v_first_day + p_horizon_days - 1, 'YYYY-MM-DD')),
-          jsonb_build_object(
-            'channel', p_channel.channel_id, 'type', p_type,
-            'from', to_char(v_first_day, 'YYYY-MM-DD'), 'horizon_days', p_horizon_days
-          )
-        )::refusal;
+        v_booking.refusal := coalesce(
+          video_refusal(p_channel, p_video),
+          row(
+            'SWNON',
+            format('no slot is free for a %L of channel %L from %s to %s',
+              p_type, p_channel.channel_id, to_char(v_first_day, 'YYYY-MM-DD'),
+              to_char(v_first_day + p_horizon_days - 1, 'YYYY-MM-DD')),
+            jsonb_build_object(
+              'channel', p_channel.channel_id, 'type', p_type,
+              'from', to_char(v_first_day, 'YYYY-MM-DD'), 'horizon_days', p_horizon_days
+            )
+          )::refusal
+        );
       end if;
       return v_booking;
     end if;
@@ -91,6 +103,7 @@ begin
       return v_booking;
     end if;
     v_held := v_held || v_charges;
+    perform bound_lock_wait(p_deadline);
   end loop;
 end;
 $$;

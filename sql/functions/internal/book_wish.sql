@@ -13,6 +13,7 @@ begin
     return v_booking;
   end if;
   select c.* into v_channel from channel as c where c.channel_id = p_wish.channel_id;
+  perform bound_lock_wait(p_deadline);
   return book(
     v_channel, p_wish.video_type, p_wish.publish_time, p_wish.video_path,
     p_wish.request_key, 'reserve_slots', p_wish.arguments, p_deadline

@@ -13,15 +13,19 @@ begin
   select c.time_zone into v_zone
   from channel as c
   where c.channel_id = p_reservation.channel_id;
-  if p_reservation.time_zone <> v_zone
-    or p_reservation.local_date
-      <> (p_reservation.scheduled_publish_time at time zone v_zone)::date
+  if p_reservation.time_zone <> v_zone then
+    raise exception 'the zone of the channel changed while the slot was booked'
+      using errcode = 'serialization_failure',
+        hint = 'Try the transaction again; a direct write leaves time_zone out.';
+  end if;
+  if p_reservation.local_date
+    <> (p_reservation.scheduled_publish_time at time zone v_zone)::date
   then
-    raise exception 'local_date and time_zone of a reservation are those of its channel'
+    raise exception 'the local_date of a reservation is that of its channel'
       using errcode = 'check_violation',
         constraint = 'reservation_local_date_true',
         table = 'reservation',
-        hint = 'Leave both out; they are filled in.';
+        hint = 'Leave it out; it is filled in.';
   end if;
   if p_reservation.upload_status = 'scheduled' then
     v_refusal := blackout_refusal(
@@ -35,4 +39,4 @@ end;
 $$;
 
 comment on function check_reservation_slot(reservation) is
-  'Refuses a booking whose local day is not its channel''s (23514) or that is blacked out (SWBLK).';
+  'Refuses a booking whose local day is not its channel''s (23514; 40001 if its zone is not) or that is blacked out (SWBLK).';

@@ -3,7 +3,7 @@ returns refusal
 language sql
 immutable
 return case
-  when p_lease <= '0' or p_lease > '366 days'
+  when extract(epoch from p_lease) <= 0 or extract(epoch from p_lease) > 366 * 86400
     then invalid_argument('p_lease', 'a lease lasts longer than 0 and up to 366 days')
 end;
 

@@ -1,11 +1,11 @@
 -- The one place that locks days. Order of locks, everywhere in slotwarden:
 --
---   0. the channel's row: reserve_next_slot, and what sets a channel's ways;
---      then daily_limit rows, by limit_id: what sets limits and rules
---   1. missing limit_day rows, created by (day, limit_id); their trigger takes
---      the daily_limit row for share, so that a maximum that is being changed
---      is waited for
---   2. limit_day rows that exist, for update, by (day, limit_id)
+--   0. the channel's row: reserve_next_slot, and what sets a channel's ways
+--   1. daily_limit rows, by limit_id: what sets limits and rules; and, for
+--      share, what creates days, so that a maximum that is being changed is
+--      waited for
+--   2. limit_day rows, by (day, limit_id): those that exist for update, those
+--      that are missing by creating them
 --   3. the reservation's row, and the keys of its unique indexes
 --
 -- Whoever holds a lock waits only for later ones, so calls do not deadlock
@@ -20,9 +20,8 @@ as $$
 declare
   v_charge charge;
   v_previous charge;
-  v_existing charge[] := '{}';
   v_missing charge[] := '{}';
-  v_late boolean := false;
+  v_limits text[] := '{}';
   v_waited boolean := false;
 begin
   foreach v_charge in array p_charges loop
@@ -32,30 +31,25 @@ begin
     v_previous := v_charge;
     perform from limit_day as d
     where d.limit_id = v_charge.limit_id and d.day = v_charge.day;
-    if found then
-      v_existing := v_existing || v_charge;
-    else
-      v_missing := v_missing || v_charge;
-    end if;
-  end loop;
-
-  foreach v_charge in array v_missing loop
-    perform bound_lock_wait(p_deadline);
-    insert into limit_day (limit_id, day)
-    values (v_charge.limit_id, v_charge.day)
-    on conflict do nothing;
     if not found then
-      -- Created by another transaction meanwhile.
-      v_existing := v_existing || v_charge;
-      v_late := true;
-      v_waited := true;
+      v_missing := v_missing || v_charge;
+      v_limits := v_limits || v_charge.limit_id;
     end if;
   end loop;
-  if v_late then
-    v_existing := sorted_charges(v_existing);
+  if v_limits <> '{}' then
+    perform share_limits(v_limits, p_deadline);
   end if;
 
-  foreach v_charge in array v_existing loop
+  foreach v_charge in array p_charges loop
+    if v_charge = any (v_missing) then
+      perform bound_lock_wait(p_deadline);
+      insert into limit_day (limit_id, day)
+      values (v_charge.limit_id, v_charge.day)
+      on conflict do nothing;
+      continue when found;
+      -- Created by another transaction meanwhile.
+      v_waited := true;
+    end if;
     -- Most days are free: only a wait needs a bound.
     perform from limit_day as d
     where d.limit_id = v_charge.limit_id and d.day = v_charge.day

@@ -15,12 +15,12 @@ volatile
 set search_path from current
 as $$
 declare
-  v_held charge[] := array(
+  v_locked charge[] := sorted_charges(p_charges || array(
     select h from charges_held(p_reservation.reservation_id, p_reservation.attempt) as h
-  );
+  ));
   v_reservation reservation;
 begin
-  perform lock_days(sorted_charges(v_held || p_charges), p_deadline);
+  perform lock_days(v_locked, p_deadline);
   perform bound_lock_wait(p_deadline);
   select r.* into v_reservation
   from reservation as r
@@ -29,9 +29,13 @@ begin
   if not found then
     return require_reservation(p_reservation.reservation_id);
   end if;
-  if v_reservation.version <> p_reservation.version and v_held <> array(
-    select h from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
-  ) and v_reservation.upload_status <> 'cancelled'
+  if v_reservation.version <> p_reservation.version
+    and exists (
+      select from charges_held(v_reservation.reservation_id, v_reservation.attempt) as h
+      where not exists (
+        select from unnest(v_locked) as l where l.limit_id = h.limit_id and l.day = h.day
+      )
+    )
     and not exists (select from request as q where q.request_key = p_request_key)
   then
     raise exception 'reservation % was moved meanwhile', v_reservation.reservation_id

@@ -6,7 +6,7 @@ set search_path from current
 set datestyle = 'ISO, YMD'
 as $$
 begin
-  if p_text !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d(:?\d\d)?)$' then
+  if p_text !~ '^\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?(Z|[+-]\d\d(:?\d\d)?)$' then
     return null;
   end if;
   return p_text::timestamptz;

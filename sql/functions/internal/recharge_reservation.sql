@@ -1,6 +1,6 @@
 -- Applies today's rules to one reservation, under the locks of its days. What
 -- would pass a maximum is left as it is and said.
-create function recharge_reservation(p_reservation_id bigint)
+create function recharge_reservation(p_reservation_id bigint, p_drifts boolean)
 returns usage_change[]
 language plpgsql
 volatile
@@ -17,6 +17,13 @@ begin
   from reservation as r
   where r.reservation_id = p_reservation_id
   for update;
+  if not p_drifts and (
+    v_reservation.upload_status <> 'scheduled'
+    or v_reservation.scheduled_publish_time <= clock_now()
+  ) then
+    -- What was started while its days were waited for keeps what it was charged.
+    return '{}';
+  end if;
   v_recharged := as_recharged(v_reservation);
   v_charges := reservation_charges(v_reservation, v_recharged);
   v_held := array(
@@ -69,5 +76,5 @@ begin
 end;
 $$;
 
-comment on function recharge_reservation(bigint) is
-  'Applies today''s rules to a reservation; returns what changed, or refused where a maximum is reached.';
+comment on function recharge_reservation(bigint, boolean) is
+  'Applies today''s rules to a reservation, if it drifts or is scheduled for the future; returns what changed, or refused where a maximum is reached.';

@@ -13,6 +13,7 @@ set search_path from current
 as $$
 declare
   v_days charge[];
+  v_drifting bigint[];
   v_ids bigint[];
   v_id bigint;
   v_day charge;
@@ -31,12 +32,15 @@ begin
         )
       )
   );
+  v_drifting := array(
+    select distinct u.reservation_id from usage_drift as u where u.reservation_id is not null
+  );
   v_ids := array(
     select r.reservation_id
     from reservation as r
     where r.local_date between p_from and p_to
       and (
-        r.reservation_id in (select u.reservation_id from usage_drift as u)
+        r.reservation_id = any (v_drifting)
         or p_recharge
           and r.upload_status = 'scheduled'
           and r.scheduled_publish_time > clock_now()
@@ -75,7 +79,7 @@ begin
 
   foreach v_id in array v_ids loop
     perform bound_lock_wait(p_deadline);
-    v_changes := v_changes || recharge_reservation(v_id);
+    v_changes := v_changes || recharge_reservation(v_id, v_id = any (v_drifting));
   end loop;
 
   -- Where more was given back than taken, no balance could be the sum before

@@ -14,34 +14,13 @@ as $$
 declare
   v_refusal refusal := coalesce(
     past_refusal(p_publish_time, p_channel.time_zone),
-    blackout_refusal(p_channel.channel_id, p_publish_time)
+    blackout_refusal(p_channel.channel_id, p_publish_time),
+    video_refusal(p_channel, p_video, p_moving)
   );
   v_holder reservation;
 begin
   if v_refusal.code is not null then
     return v_refusal;
-  end if;
-
-  if p_video is not null then
-    select r.* into v_holder
-    from reservation as r
-    where r.channel_id = p_channel.channel_id
-      and r.video_path = p_video
-      and r.upload_status in ('scheduled', 'uploading', 'completed')
-      and r.reservation_id is distinct from p_moving;
-    if found then
-      return row(
-        'SWDUP',
-        format('video %L is booked already, for %s',
-          p_video, local_text(v_holder.scheduled_publish_time, p_channel.time_zone)),
-        jsonb_build_object(
-          'channel', p_channel.channel_id,
-          'video', p_video,
-          'reservation_id', v_holder.reservation_id,
-          'publish_time', utc_text(v_holder.scheduled_publish_time)
-        )
-      )::refusal;
-    end if;
   end if;
 
   select r.* into v_holder

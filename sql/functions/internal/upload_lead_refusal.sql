@@ -3,7 +3,7 @@ returns refusal
 language sql
 immutable
 return case
-  when p_upload_lead is null or p_upload_lead < '0' or p_upload_lead > '366 days'
+  when p_upload_lead is null or extract(epoch from p_upload_lead) not between 0 and 366 * 86400
     then invalid_argument('p_upload_lead', 'an upload lead lies between 0 and 366 days')
 end;
 

@@ -35,10 +35,11 @@ as $$
 declare
   v_channel channel := require_channel(p_channel);
   v_to date := coalesce(p_to, (clock_now() at time zone v_channel.time_zone)::date);
-  v_from date := coalesce(p_from, v_to - 29);
+  v_from date;
 begin
-  perform raise_refusal(day_refusal('p_from', v_from));
   perform raise_refusal(day_refusal('p_to', v_to));
+  v_from := coalesce(p_from, v_to - 29);
+  perform raise_refusal(day_refusal('p_from', v_from));
   if v_to - v_from not between 0 and 3659 then
     perform raise_refusal(
       invalid_argument('p_from', 'a history has 1 to 3,660 days, first to last')

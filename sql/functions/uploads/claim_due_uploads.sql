@@ -29,9 +29,9 @@ set jit = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
-  v_seen bigint[] := '{}';
-  v_round bigint[];
-  v_id bigint;
+  v_round reservation[];
+  v_due reservation;
+  v_last reservation;
   v_locked charge[];
   v_charges charge[];
   v_reservation reservation;
@@ -49,25 +49,32 @@ begin
   end if;
 
   while v_claimed < p_count loop
-    v_round := due_uploads(p_channel, v_seen, p_count - v_claimed);
+    v_round := due_uploads(p_channel, v_last, p_count - v_claimed);
     exit when cardinality(v_round) = 0;
-    v_seen := v_seen || v_round;
+    v_last := v_round[cardinality(v_round)];
     -- Days come before reservations in the order of locks, so only the first
-    -- round may wait for days; later ones take what needs no others.
+    -- round with an upload that fits may wait for days; later ones take what
+    -- needs no others.
     if v_locked is null then
+      v_round := array(
+        select r
+        from unnest(v_round) as r
+        where (limit_refusal(start_charges(r))).code is null
+        order by r.upload_time, r.reservation_id
+      );
+      continue when cardinality(v_round) = 0;
       v_locked := array(
         select c
-        from reservation as r
+        from unnest(v_round) as r
         cross join unnest(start_charges(r)) as c
-        where r.reservation_id = any (v_round)
         order by c.day, c.limit_id
       );
       perform lock_days(v_locked, v_deadline);
     end if;
-    foreach v_id in array v_round loop
+    foreach v_due in array v_round loop
       select r.* into v_reservation
       from reservation as r
-      where r.reservation_id = v_id and is_due(r)
+      where r.reservation_id = v_due.reservation_id and is_due(r)
       for update skip locked;
       continue when not found;
       v_charges := start_charges(v_reservation);

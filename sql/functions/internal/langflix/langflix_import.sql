@@ -16,6 +16,7 @@ declare
   v_rows langflix_row[];
   v_row langflix_row;
   v_known record;
+  v_charges charge[];
   v_days limit_day[] := '{}';
   v_results langflix_result[] := '{}';
 begin
@@ -27,16 +28,18 @@ begin
     ) as read
     order by (read.row).created_at nulls last, (read.row).source_id, read.place
   );
-  perform lock_days(
-    sorted_charges(array(
-      select distinct row(c.limit_id, null, c.day, 0)::charge
-      from unnest(v_rows) as r
-      cross join lateral unnest(reservation_charges(null, r.reservation)) as c
-      where r.reason is null
-        and not (langflix_known(r, p_source)).is_known
-    )),
-    p_deadline
+  v_charges := sorted_charges(array(
+    select distinct row(c.limit_id, null, c.day, 0)::charge
+    from unnest(v_rows) as r
+    cross join lateral unnest(reservation_charges(null, r.reservation)) as c
+    where r.reason is null
+      and not (langflix_known(r, p_source)).is_known
+  ));
+  -- A day that gets its maximum back looks at its limit.
+  perform share_limits(
+    array(select distinct c.limit_id from unnest(v_charges) as c), p_deadline
   );
+  perform lock_days(v_charges, p_deadline);
 
   foreach v_row in array v_rows loop
     v_known := langflix_known(v_row, p_source);
@@ -49,6 +52,7 @@ begin
     if v_row.reason is null and langflix_clash(v_row.reservation) is null then
       v_days := v_days || langflix_make_room(reservation_charges(null, v_row.reservation));
     end if;
+    perform bound_lock_wait(p_deadline);
     v_results := v_results || langflix_import_row(v_row, p_source);
   end loop;
   return v_results || langflix_restore_maxima(v_days);

@@ -23,7 +23,12 @@ begin
     v_reason := coalesce(langflix_clash(v_reservation), 'its slot was taken meanwhile');
   end if;
   insert into import_conflict (source, row, reason)
-  values (p_source, p_row.row, v_reason);
+  values (p_source, p_row.row, v_reason)
+  on conflict do nothing;
+  if not found then
+    -- Another import kept it meanwhile.
+    return row(p_row.row ->> 'id', 'known', null, null)::langflix_result;
+  end if;
   return row(p_row.row ->> 'id', 'conflict', null, v_reason)::langflix_result;
 end;
 $$;
