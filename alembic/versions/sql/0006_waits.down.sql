@@ -52,6 +52,7 @@ end;
 $$;
 
 
+comment on function units_of(charge[]) is 'Sum of the units of charges.';
 
 -- What can speak against a slot at this moment, but for the limits, in the
 -- order in which it is told; limit_refusal comes after it.
