@@ -83,8 +83,9 @@ MUTANTS = (
         (
             Patch(
                 "lock_days",
-                "foreach v_charge in array v_existing loop",
-                "for v_charge in select c.* from unnest(v_existing) as c order by random() loop",
+                "foreach v_charge in array p_charges loop\n    if v_charge = any",
+                "for v_charge in select c.* from unnest(p_charges) as c order by random() loop\n"
+                "    if v_charge = any",
             ),
         ),
     ),
@@ -167,20 +168,23 @@ MUTANTS = (
     ),
     Mutant(
         "a new day reads its maximum without a lock",
-        (Patch("follow_daily_limit", "for share", ""),),
+        (
+            Patch("follow_daily_limit", "for share", ""),
+            Patch("share_limits", "\nbegin\n", "\nbegin\n  return;\n"),
+        ),
         shapes=("28 days", "4 days"),
     ),
     Mutant(
         "a move does not lock the day that it leaves",
-        (Patch("lock_reservation", "v_held || p_charges", "p_charges"),),
+        (Patch("lock_reservation", "lock_days(v_locked,", "lock_days(sorted_charges(p_charges),"),),
     ),
     Mutant(
         "claim believes what it saw before the lock",
         (
             Patch(
                 "claim_due_uploads",
-                "r.reservation_id = v_id and is_due(r)",
-                "r.reservation_id = v_id",
+                "r.reservation_id = v_due.reservation_id and is_due(r)",
+                "r.reservation_id = v_due.reservation_id",
             ),
             Patch("claim_due_uploads", "for update skip locked", "for update"),
         ),

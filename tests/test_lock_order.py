@@ -1,0 +1,139 @@
+"""No two calls wait for each other: limits come before days, and days in one order.
+
+Each case lets a call begin that loses its first slot to a booking which is open, and another that
+stands behind it. They meet on days, or on the limits that new days look at.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from langflix_database import row
+from life import DAY, NEXT, prepared, slot
+from support import (
+    ADMIN,
+    APP,
+    Background,
+    Connect,
+    PgConnection,
+    WaitUntilBlocked,
+    assert_consistent,
+    background,
+    be_patient,
+    call,
+    reserve,
+    session,
+)
+
+
+@pytest.fixture
+def db(connect: Connect) -> PgConnection:
+    connection = prepared(connect)
+    be_patient(
+        connection,
+        "reserve_next_slot",
+        "reserve_slots",
+        "reschedule_reservation",
+        "set_daily_limit",
+        "set_channel",
+        "import_langflix",
+    )
+    return connection
+
+
+class Queue:
+    """Calls that stand one behind the other, as soon as each waits."""
+
+    def __init__(self, connect: Connect, wait_until_blocked: WaitUntilBlocked) -> None:
+        self._connect = connect
+        self._wait = wait_until_blocked
+        self.holder = session(connect, role=APP, autocommit=False)
+
+    def waiting(self, role: str, function: str, **named: Any) -> Background:
+        started = background(session(self._connect, role=role), function, **named)
+        self._wait(started.pid)
+        return started
+
+
+@pytest.fixture
+def queue(connect: Connect, wait_until_blocked: WaitUntilBlocked) -> Queue:
+    return Queue(connect, wait_until_blocked)
+
+
+def test_a_lost_slot_leads_to_a_new_day_that_a_move_wants_too(
+    db: PgConnection, queue: Queue
+) -> None:
+    moved = reserve(db, DAY, "short", "09:00")
+    reserve(db, DAY, "final", "10:00")
+    reserve(queue.holder, DAY, "final", "14:00")
+    booking = queue.waiting(APP, "reserve_next_slot", kind="final", p_from=DAY)
+    moving = queue.waiting(
+        APP,
+        "reschedule_reservation",
+        p_reservation_id=moved.reservation_id,
+        day=NEXT,
+        at="18:00",
+    )
+    queue.holder.commit()
+    assert slot(booking.outcome.row) == f"{NEXT} 10:00"
+    assert slot(moving.outcome.row) == f"{NEXT} 18:00"
+    assert_consistent(db)
+
+
+def test_a_lost_slot_leads_to_a_new_day_whose_limit_is_being_changed(
+    db: PgConnection, queue: Queue
+) -> None:
+    call(db, "add_video_type", kind="finals alone")
+    call(db, "set_charge", kind="finals alone", p_limit="final", p_units=1)
+    reserve(db, DAY, "final", "10:00")
+    reserve(queue.holder, DAY, "final", "14:00")
+    booking = queue.waiting(APP, "reserve_next_slot", kind="finals alone", p_from=DAY)
+    changing = queue.waiting(ADMIN, "set_daily_limit", p_limit="final", p_max=1)
+    queue.holder.commit()
+    assert slot(booking.outcome.row) == f"{NEXT} 10:00"
+    assert changing.outcome.row.max_units == 1
+    assert_consistent(db)
+
+
+def test_an_import_gives_days_their_maxima_back_while_a_limit_is_being_changed(
+    db: PgConnection, queue: Queue
+) -> None:
+    reserve(db, DAY, "final", "10:00")
+    reserve(db, NEXT, "final", "10:00")
+    call(db, "set_daily_limit", p_limit="final", p_max=1)
+    call(queue.holder, "lock_day", p_day=NEXT)
+    rows = [
+        row(
+            n,
+            video_type="final",
+            video_path=f"{n}.mp4",
+            scheduled_publish_time=f"{day}T14:00:00+00:00",
+        )
+        for n, day in enumerate((DAY, NEXT), 1)
+    ]
+    importing = queue.waiting(
+        ADMIN, "import_langflix", p_schedule=json.dumps(rows), p_source="test"
+    )
+    changing = queue.waiting(ADMIN, "set_daily_limit", p_limit="final", p_max=3)
+    queue.holder.commit()
+    assert importing.outcome.sqlstate is None
+    assert changing.outcome.sqlstate is None
+    assert_consistent(db)
+
+
+def test_a_batch_creates_days_while_its_channel_gets_another_zone(
+    db: PgConnection, queue: Queue
+) -> None:
+    call(db, "override_day", p_limit="api_units", p_day=DAY, p_max=9000)
+    reserve(queue.holder, DAY, "short", "14:00")
+    wishes = [("final", DAY, "10:00"), ("final", NEXT, "10:00"), ("short", DAY, "18:00")]
+    batch = json.dumps([{"type": kind, "date": str(day), "time": at} for kind, day, at in wishes])
+    booking = queue.waiting(APP, "reserve_slots", p_requests=batch)
+    changing = queue.waiting(ADMIN, "set_channel", p_channel="default", p_time_zone="Asia/Seoul")
+    queue.holder.commit()
+    assert [each.outcome for each in booking.outcome.rows] == ["reserved"] * 3
+    assert changing.outcome.sqlstate is None
+    assert_consistent(db)
