@@ -134,6 +134,8 @@ REFUSED: dict[str, tuple[str, Any]] = {
     "infinity": ("SWARG", {"publish_time": "infinity", "type": "final"}),
     "an hour 25": ("SWARG", {"publish_time": f"{DAY}T25:00Z", "type": "final"}),
     "an offset of 99": ("SWARG", {"publish_time": f"{DAY}T10:00+99:00", "type": "final"}),
+    "an instant at 24:00": ("SWARG", {"publish_time": f"{DAY}T24:00Z", "type": "final"}),
+    "a leap second": ("SWARG", {"publish_time": f"{DAY}T10:00:60Z", "type": "final"}),
     "an instant with seconds": ("SWARG", {"publish_time": f"{DAY}T10:00:30Z", "type": "final"}),
 }
 

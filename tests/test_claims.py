@@ -247,3 +247,18 @@ def test_claims_cancellations_and_moves_never_deadlock(connect: Connect, db: PgC
     assert min(found["complete_upload"], found["fail_upload"]) > 5
     assert scalar(db, "select count(*) from slotwarden.reservation") == 40
     assert_consistent(db)
+
+
+def test_a_channel_without_room_keeps_no_other_from_being_claimed(db: PgConnection) -> None:
+    for name in ("full", "free"):
+        call(db, "create_channel", channel=name)
+    call(db, "set_daily_limit", p_limit="full/api_units", p_max=1600)
+    stuck = [reserve(db, day, "final", "10:00", channel="full") for day in (DAY, DAY + ONE_DAY)]
+    due = reserve(db, DAY, "final", "11:00", channel="free")
+    run_clock(db, f"{DAY + 2 * ONE_DAY} 12:00Z")
+    call(db, "set_daily_limit", p_limit="full/api_units", p_max=0)
+    assert ids(claim(db)) == [due.reservation_id]
+    assert claim(db) == []
+    call(db, "set_daily_limit", p_limit="full/api_units", p_max=1600)
+    assert ids(claim(db, p_count=5)) == ids(stuck[:1])
+    assert_consistent(db)

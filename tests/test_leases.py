@@ -203,3 +203,29 @@ def test_two_workers_end_one_upload_at_once(
     first.commit()
     assert waiting.outcome.sqlstate == "SWSTA"
     assert_consistent(db)
+
+
+def test_a_failure_that_is_told_twice_at_once_is_one(
+    connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    be_patient(db, "fail_upload")
+    started = start(db, reserve(db, DAY, "final", "10:00"))
+    first = session(connect, role=APP, autocommit=False)
+    failed = fail(first, started)
+    again = background(
+        session(connect, role=APP),
+        "fail_upload",
+        p_reservation_id=started.reservation_id,
+        p_token=started.lease_token,
+    )
+    wait_until_blocked(again.pid)
+    first.commit()
+    assert again.outcome.row == failed
+    assert_consistent(db)
+
+
+def test_a_lease_whose_months_and_days_cancel_each_other_is_none(db: PgConnection) -> None:
+    booked = reserve(db, DAY, "final", "10:00")
+    assert refused_on(db, "start_upload", booked, p_lease="-1 year 361 days").sqlstate == "SWARG"
+    lead = refusal(db, "set_channel", p_channel="default", p_upload_lead="-1 year 361 days")
+    assert lead.sqlstate == "SWARG"

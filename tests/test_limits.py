@@ -271,3 +271,18 @@ def test_a_limit_whose_name_would_not_fit_is_a_mistake(db: PgConnection) -> None
     with raises_sqlstate("SWARG"):
         call(db, "create_channel", p_channel="y" * 350)
     assert scalar(db, "select count(*) from slotwarden.channel") == 1
+
+
+def test_the_units_of_all_limits_of_a_type_can_be_counted(db: PgConnection, day: dt.date) -> None:
+    most = 1_000_000_000
+    call(db, "add_video_type", kind="wide")
+    for limit in ("a", "b", "c"):
+        call(db, "set_daily_limit", p_limit=limit, p_max=most, p_counted_at="publish")
+    for limit in ("a", "b"):
+        call(db, "set_charge", kind="wide", p_limit=limit, p_units=most)
+    with raises_sqlstate("SWARG"):
+        call(db, "set_charge", kind="wide", p_limit="c", p_units=1)
+    assert reserve(db, day, "wide", "10:00").held_units == 2 * most
+    query(db, "insert into slotwarden.charge_rule values ('default', 'wide', 'c', %s)", most)
+    with raises_sqlstate("SWARG"):
+        reserve(db, day + dt.timedelta(days=1), "wide", "10:00")

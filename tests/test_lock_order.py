@@ -24,6 +24,7 @@ from support import (
     background,
     be_patient,
     call,
+    query,
     reserve,
     session,
 )
@@ -137,3 +138,39 @@ def test_a_batch_creates_days_while_its_channel_gets_another_zone(
     assert [each.outcome for each in booking.outcome.rows] == ["reserved"] * 3
     assert changing.outcome.sqlstate is None
     assert_consistent(db)
+
+
+def test_two_imports_of_a_row_that_cannot_be_booked_keep_it_once(
+    connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    rows = json.dumps([row(1, video_type="nothing", scheduled_publish_time=f"{DAY}T10:00:00Z")])
+    first = session(connect, autocommit=False)
+    (kept,) = call(first, "import_langflix", p_schedule=rows, p_source="test")
+    waiting = background(session(connect), "import_langflix", p_schedule=rows, p_source="test")
+    wait_until_blocked(waiting.pid)
+    first.commit()
+    assert (kept.action, waiting.outcome.row.action) == ("conflict", "known")
+    assert len(call(db, "list_import_conflicts")) == 1
+
+
+def test_a_channel_is_copied_with_the_rules_of_one_moment(
+    connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    be_patient(db, "create_channel", "set_charge")
+    holder = session(connect, autocommit=False)
+    query(holder, "select from slotwarden.daily_limit where limit_id = 'api_units' for update")
+    creating = background(
+        session(connect), "create_channel", channel="new", p_share_limits=["api_units"]
+    )
+    wait_until_blocked(creating.pid)
+    changing = background(session(connect), "set_charge", kind="final", p_limit="short", p_units=1)
+    wait_until_blocked(changing.pid)
+    holder.rollback()
+    assert creating.outcome.sqlstate is None
+    assert changing.outcome.sqlstate is None
+    shared = query(
+        db,
+        "select distinct limit_id from slotwarden.charge_rule"
+        " where channel_id = 'new' and not starts_with(limit_id, 'new/')",
+    )
+    assert [each.limit_id for each in shared] == ["api_units"]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
+from langflix_database import row as langflix_row
 from life import DAY, prepared
 from support import (
     APP,
@@ -297,4 +298,65 @@ def test_a_batch_that_works_for_longer_than_its_budget_has_not_waited(connect: C
     ]
     rows = call(db, "reserve_slots", p_requests=json.dumps(wishes))
     assert [row.outcome for row in rows] == ["reserved"] * 20
+    assert_consistent(db)
+
+
+def _profile(connect: Connect, db: PgConnection) -> list[PgConnection]:
+    """Hold the channel, and the limit that is looked at after it."""
+    query(db, "delete from slotwarden.charge_rule where limit_id = 'api_units'")
+    return [
+        _hold(connect, "select from slotwarden.channel for update"),
+        _hold(connect, "select from slotwarden.daily_limit for update"),
+    ]
+
+
+def _two_slots(connect: Connect, db: PgConnection) -> list[PgConnection]:
+    """Hold two slots with bookings that are charged nothing, and so lock no day."""
+    (free,) = _free_kinds(db, 1)
+    holders = [session(connect, autocommit=False) for _ in range(2)]
+    for holder, at in zip(holders, ("10:00", "14:00"), strict=True):
+        reserve(holder, DAY, free, at)
+    return holders
+
+
+_TWO_WISHES = json.dumps(
+    [{"type": "kind 0", "date": str(DAY), "time": at} for at in ("10:00", "14:00")]
+)
+_TWO_ROWS = json.dumps(
+    [
+        langflix_row(n, video_type="kind 0", scheduled_publish_time=f"{DAY}T{at}:00+00:00")
+        for n, at in enumerate(("10:00", "14:00"), 1)
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "held", "end"),
+    [
+        ("reserve_slots", {"p_requests": _TWO_WISHES}, _two_slots, "rollback"),
+        ("reserve_next_slot", {"kind": "kind 0", "p_from": DAY}, _two_slots, "commit"),
+        (
+            "import_langflix",
+            {"p_schedule": _TWO_ROWS, "p_source": "test"},
+            _two_slots,
+            "rollback",
+        ),
+        ("apply_quota_profile", {"p_profile": "units-10000"}, _profile, "rollback"),
+    ],
+)
+def test_the_budget_of_a_call_is_for_all_that_it_does(
+    connect: Connect,
+    function: str,
+    arguments: dict[str, object],
+    held: Callable[[Connect, PgConnection], list[PgConnection]],
+    end: str,
+) -> None:
+    db = prepared(connect)
+    bound_wait(db, BUDGET, function)
+    holders = held(connect, db)
+    waiting = background(session(connect), function, **arguments)
+    for holder in holders:
+        _until_waited(db, waiting)
+        getattr(holder, end)()
+    assert waiting.outcome.sqlstate == "55P03"
     assert_consistent(db)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from life import DAY, ONE_DAY, prepared, run_clock, slot, slots_of, take, text, times
+from life import DAY, ONE_DAY, prepared, refusal, run_clock, slot, slots_of, take, text, times
 from support import (
     APP,
     READER,
@@ -299,3 +299,14 @@ def test_the_last_day_of_a_span_ahead_is_looked_at(connect: Connect) -> None:
     day = coming_day(db)
     found = call(db, "available_slots", p_type="final", p_from=day, p_horizon_days=1, p_count=100)
     assert {row.day for row in found} == {day}
+
+
+def test_a_video_that_is_booked_is_told_before_that_nothing_is_free(connect: Connect) -> None:
+    db = prepared(connect)
+    call(db, "set_daily_limit", p_limit="final", p_max=1)
+    reserve(db, DAY, "final", "10:00", video="a.mp4")
+    for days in (1, 2):
+        told = refusal(
+            db, "reserve_next_slot", kind="final", p_from=DAY, p_horizon_days=days, video="a.mp4"
+        )
+        assert told.sqlstate == "SWDUP"

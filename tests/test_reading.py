@@ -190,6 +190,7 @@ NO_ANSWER: list[tuple[str, str, dict[str, Any]]] = [
     ("usage_history", "p_from", {"p_from": "2001-01-01", "p_to": DAY}),
     ("usage_history", "p_from", {"p_from": "-infinity"}),
     ("usage_history", "p_to", {"p_from": DAY, "p_to": "infinity"}),
+    ("usage_history", "p_to", {"p_to": "4714-11-24 BC"}),
     ("usage_history", "p_limit", {"p_limit": "nothing"}),
     ("quota_warnings", "p_days", {"p_days": 0}),
     ("quota_warnings", "p_days", {"p_days": 367}),

@@ -16,6 +16,7 @@ from support import (
     PgConnection,
     WaitUntilBlocked,
     assert_consistent,
+    background,
     be_patient,
     call,
     call_sql,
@@ -315,4 +316,26 @@ def test_a_limit_that_is_counted_otherwise_gives_back_and_takes_on_one_day(
         day,
     )
     assert entries == [(1, 1, 1, None), (2, -1, 0, None), (3, 1, 1, 1)]
+    assert_consistent(db)
+
+
+def test_what_is_completed_while_its_day_is_waited_for_is_not_charged_anew(
+    connect: Connect, db: PgConnection, day: dt.date, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    be_patient(db, "recalculate_usage")
+    reserve(db, day, "final", "10:00", video="a.mp4")
+    call(db, "set_charge", kind="final", p_limit="final", p_units=2)
+    uploader = session(connect, autocommit=False)
+    call(uploader, "record_upload", p_video="a.mp4")
+    waiting = background(
+        session(connect),
+        "recalculate_usage",
+        p_from="2000-01-01",
+        p_to="2999-01-01",
+        p_recharge=True,
+    )
+    wait_until_blocked(waiting.pid)
+    uploader.commit()
+    assert list(waiting.outcome.rows) == []
+    assert used(db, day)["final"] == 1
     assert_consistent(db)

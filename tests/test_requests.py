@@ -210,3 +210,22 @@ def test_keys_name_their_call(db: PgConnection, day: dt.date) -> None:
         "video": "a.mp4",
         "channel": "default",
     }
+
+
+def test_a_channel_that_gets_another_zone_while_a_key_is_waited_for_is_a_conflict(
+    connect: Connect, db: PgConnection, day: dt.date, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    be_patient(db, "reserve_slot")
+    days = [day + dt.timedelta(days=offset) for offset in range(2)]
+    for each in days:
+        reserve(db, each, "final", "20:00")
+    first = session(connect, autocommit=False)
+    reserve(first, days[0], "final", "14:00", key="k")
+    waiting = background(
+        session(connect), "reserve_slot", day=days[1], kind="final", at="14:00", key="k"
+    )
+    wait_until_blocked(waiting.pid)
+    call(db, "set_channel", p_channel="default", p_time_zone="Asia/Seoul")
+    first.rollback()
+    assert waiting.outcome.sqlstate == "40001"
+    assert_consistent(db)
