@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -29,9 +27,9 @@ from slotwarden.cli import (
 )
 from slotwarden.cli.arguments import with_options_first
 from slotwarden.cli.examples import add_examples
-from slotwarden.cli.failures import EXIT_CODES, EXPECTED, ExitCode, exit_for, failure_of
+from slotwarden.cli.failures import EXIT_CODES, exit_codes
 from slotwarden.cli.output import Output
-from slotwarden.cli.settings import DEFAULT_SCHEMA, Settings, settings_of
+from slotwarden.cli.settings import DEFAULT_SCHEMA, Settings
 
 __all__ = ["app"]
 
@@ -50,17 +48,8 @@ class _Root(TyperGroup):
         return super().parse_args(ctx, with_options_first(args, _FLAGS, _VALUED))
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
-        try:
+        with exit_codes(ctx):
             return super().invoke(ctx)
-        except (KeyboardInterrupt, typer.Abort):
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
-        except BrokenPipeError:
-            # Nor must Python find at the end that it cannot write what is left.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(ExitCode.UNREAD) from None
-        except EXPECTED as error:
-            settings = settings_of(ctx)
-            raise exit_for(failure_of(error, settings.schema), settings.output) from error
 
 
 app = typer.Typer(

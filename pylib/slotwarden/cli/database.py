@@ -56,7 +56,7 @@ def upgrade(
     if sql:
         with migration_errors():
             text = migrations.upgrade_sql(schema=settings.schema, revisions=revision, roles=roles)
-        typer.echo(text, nl=False)
+        settings.output.text(text)
         return
     with opened_engine(settings, prepare=False) as engine, migration_errors():
         before = migrations.current(engine, schema=settings.schema)

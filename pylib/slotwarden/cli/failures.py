@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -11,6 +12,8 @@ from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from slotwarden.cli.output import Output, shown
+from slotwarden.cli.settings import settings_of
+from slotwarden.cli.streams import OutputLostError, abandon_stdout
 from slotwarden.embedded import EmbeddedError
 from slotwarden.errors import translate_error
 from slotwarden.exceptions import (
@@ -37,6 +40,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 3
     TRY_AGAIN = 4
     OUTCOME_UNKNOWN = 5
+    OUTPUT_LOST = 74
     INTERRUPTED = 130
     UNREAD = 141
 
@@ -57,6 +61,7 @@ EXIT_CODES = {
     ),
     ExitCode.TRY_AGAIN: "a conflict with others, or a lock not got in time: try again",
     ExitCode.OUTCOME_UNKNOWN: "the connection was lost in between: the outcome is unknown",
+    ExitCode.OUTPUT_LOST: "carried out, but its output could not be written: a full disk, ...",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.UNREAD: "done, but whoever read the output went away",
 }
@@ -165,13 +170,18 @@ def show(failure: Failure, output: Output) -> None:
     text.append(shown(failure.message, lines=True), style="default")
     if failure.sqlstate:
         text.append(f" [SQLSTATE {failure.sqlstate}]", style="dim")
-    output.stderr.print(text, soft_wrap=True)
+    output.tell(text)
     if failure.hint:
         hint = Text("HINT: ", style="bold yellow").append(
             shown(failure.hint, lines=True), style="default"
         )
-        output.stderr.print(hint, soft_wrap=True)
+        output.tell(hint)
     if output.as_json:
+        _show_to_programs(failure, output)
+
+
+def _show_to_programs(failure: Failure, output: Output) -> None:
+    try:
         output.json(
             {
                 "error": {
@@ -183,12 +193,40 @@ def show(failure: Failure, output: Output) -> None:
                 }
             }
         )
+    except (BrokenPipeError, OutputLostError):
+        # The exit code says it still.
+        abandon_stdout()
 
 
 def exit_for(failure: Failure, output: Output) -> typer.Exit:
     """Show a failure and return what ends the process with its code."""
     show(failure, output)
     return typer.Exit(int(failure.code))
+
+
+@contextmanager
+def exit_codes(context: typer.Context) -> Iterator[None]:
+    """End the command with the exit code that says how it went, whatever happens inside.
+
+    Raises
+    ------
+    typer.Exit
+        Instead of whatever is expected to go wrong, once that is shown.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, typer.Abort):
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except BrokenPipeError:
+        abandon_stdout()
+        raise typer.Exit(ExitCode.UNREAD) from None
+    except OutputLostError as error:
+        abandon_stdout()
+        lost = Failure(ExitCode.OUTPUT_LOST, f"carried out, but its output is lost: {error}")
+        raise exit_for(lost, settings_of(context).output) from None
+    except EXPECTED as error:
+        settings = settings_of(context)
+        raise exit_for(failure_of(error, settings.schema), settings.output) from error
 
 
 def _foreign(error: DBAPIError, schema: str) -> Failure:

@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from slotwarden.cli.streams import writing_results
 
 _SHOW_AFTER_SECONDS = 1.0
 # Wide enough that a table in a pipe or a file is never cut or folded.
@@ -65,19 +67,30 @@ class Output:
         if self.as_json:
             self.json(data)
             return
-        for renderable in shown_as:
-            self.stdout.print(renderable)
+        with writing_results():
+            for renderable in shown_as:
+                self.stdout.print(renderable)
+
+    def text(self, text: str) -> None:
+        """Write text as it stands, such as SQL, to standard output."""
+        with writing_results():
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
     def json(self, data: JsonData) -> None:
         """Write one JSON document to standard output."""
         encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
         ascii_only = encoding.replace("-", "") != "utf8"
-        sys.stdout.write(json.dumps(data, ensure_ascii=ascii_only, indent=2) + "\n")
-        sys.stdout.flush()
+        self.text(json.dumps(data, ensure_ascii=ascii_only, indent=2) + "\n")
 
     def notice(self, text: str, *, style: str = "dim") -> None:
         """Tell something beside the result, on standard error."""
-        self.stderr.print(Text(text, style=style), soft_wrap=True)
+        self.tell(Text(text, style=style))
+
+    def tell(self, text: Text) -> None:
+        """Write to standard error, if that is possible: it does not count as a result."""
+        with suppress(OSError):
+            self.stderr.print(text, soft_wrap=True)
 
     @contextmanager
     def working(self, doing: str) -> Iterator[None]:
