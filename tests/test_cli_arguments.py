@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from cli_support import call
-from slotwarden.cli.arguments import as_day, as_duration, as_time_of_day, with_options_first
+from slotwarden.cli.arguments import as_day, as_duration, as_time_of_day, own_options_apart
 from slotwarden.cli.output import shown
 
 NOWHERE = "postgresql://nobody@localhost:1/nothing"
@@ -47,18 +47,16 @@ def test_durations() -> None:
 
 def test_own_options_may_stand_anywhere() -> None:
     written = ["calendar", "--json", "--days", "3", "--schema", "other", "--schema=third"]
-    moved = with_options_first(written, FLAGS, VALUED)
-    assert moved == ["--json", "--schema", "other", "--schema=third", "calendar", "--days", "3"]
+    own, rest = own_options_apart(written, FLAGS, VALUED)
+    assert own == ["--json", "--schema", "other", "--schema=third"]
+    assert rest == ["calendar", "--days", "3"]
 
 
 def test_what_is_psqls_stays_psqls() -> None:
     written = ["--json", "psql", "-c", "select 1", "--schema", "x", "--json"]
-    assert with_options_first(written, FLAGS, VALUED) == written
-    assert with_options_first(["reserve", "--", "--json"], FLAGS, VALUED) == [
-        "reserve",
-        "--",
-        "--json",
-    ]
+    assert own_options_apart(written, FLAGS, VALUED) == (written[:1], written[1:])
+    left = ["reserve", "--", "--json"]
+    assert own_options_apart(left, FLAGS, VALUED) == ([], left)
 
 
 def test_a_forgotten_value_is_a_usage_error() -> None:
@@ -87,6 +85,39 @@ def test_mistakes_are_told_before_the_database_is_asked(arguments: tuple[str, ..
     assert done.code == 2
     assert done.out == ""
     assert "Usage:" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--json", "reserve", "2026-13-01", "final", "10:00"), "2026-13-01"),
+        (("reserve", "2027-03-01", "final", "--json"), "TIME"),
+        (("status", "--chanel", "x", "--json"), "--chanel"),
+        (("rserve", "--json"), "rserve"),
+        (("next", "final", "--list", "0", "--json"), "--list"),
+        (("next", "final", "--list", "1", "--append", "--json"), "--list"),
+        (("forecast", "final=abc", "--json"), "final=abc"),
+        (("--json",), "Missing command"),
+        (("channel", "--json"), "Missing command"),
+        (("--json", "limit"), "Missing command"),
+        (("db", "--json"), "Missing command"),
+        (("--json", "--schema"), "--schema"),
+    ],
+)
+def test_a_usage_error_is_a_document_for_programs(arguments: tuple[str, ...], told: str) -> None:
+    done = call(NOWHERE, *arguments)
+    assert done.code == 2
+    assert done.json["error"]["exit_code"] == 2
+    assert told in done.json["error"]["message"]
+    assert "Error" in done.err
+
+
+def test_a_group_shows_its_commands_to_people() -> None:
+    assert "add-type" in call(NOWHERE, "channel").out
+
+
+def test_what_psql_is_given_does_not_make_an_error_json() -> None:
+    assert call(NOWHERE, "--schema", "", "psql", "--json").out == ""
 
 
 def test_a_file_that_is_not_there_is_a_mistake() -> None:

@@ -59,3 +59,48 @@ def test_a_refusal_whose_output_is_lost_stays_a_refusal(database_url: str) -> No
 def test_sql_that_cannot_be_written_is_lost_output() -> None:
     code, told = run_into(FULL, "postgresql://nobody@localhost:1/x", "db", "upgrade", "--sql")
     assert (code, told.count("\n")) == (74, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--version",), ("--help",), ("reserve", "--help"), ("--show-completion",)]
+)
+def test_help_that_is_no_longer_read_is_no_traceback(arguments: tuple[str, ...]) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    assert run_into(writes, "postgresql://nobody@localhost:1/x", *arguments) == (141, "")
+
+
+@needs_full
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",)])
+def test_help_that_cannot_be_written_is_lost_output(arguments: tuple[str, ...]) -> None:
+    code, told = run_into(FULL, "postgresql://nobody@localhost:1/x", *arguments)
+    assert (code, told.count("\n")) == (74, 1)
+
+
+def run_without(stream: str, url: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command with one of its streams closed, as a shell does it."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {stream}', "sh", *command(*arguments)],
+        env=environment(url),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_standard_output_that_is_closed_is_lost_output(database_url: str) -> None:
+    done = run_without(">&-", database_url, "reserve", DAY, "final", "10:00")
+    assert done.returncode == 74
+    assert "Bad file descriptor" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(call_json(database_url, "calendar", "--from", DAY)) == 1
+
+
+def test_a_standard_error_that_is_closed_changes_nothing(database_url: str) -> None:
+    done = run_without("2>&-", database_url, "reserve", DAY, "final", "10:00", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"reservation_id"' in done.stdout
+    refused = run_without("2>&-", database_url, "reserve", DAY, "final", "10:00", "--json")
+    assert refused.returncode == 1
+    assert "SWTKN" in refused.stdout

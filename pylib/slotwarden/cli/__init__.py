@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
+from contextlib import suppress
+
+from slotwarden.cli.streams import open_streams
 
 __all__ = ["main", "version_line"]
 
@@ -18,10 +21,12 @@ def version_line() -> str:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    open_streams()
     if sys.argv[1:] == ["--version"]:
-        # All the commands need not be imported for it.
-        print(version_line())  # noqa: T201
-        return
+        # All the commands need not be imported for it; but they know what to do if it fails.
+        with suppress(OSError):
+            print(version_line(), flush=True)  # noqa: T201
+            return
     if "--no-color" in sys.argv:
         # Help texts and usage errors are shown before options are read.
         os.environ["NO_COLOR"] = "1"

@@ -10,16 +10,19 @@ from rich.table import Table
 
 from slotwarden.cli.arguments import as_day, as_duration
 from slotwarden.cli.connection import opened_scheduler
+from slotwarden.cli.groups import CommandGroup
 from slotwarden.cli.options import ChannelOption
 from slotwarden.cli.output import shown, table
 from slotwarden.cli.settings import settings_of
 from slotwarden.models import CountedAt, Record
 
 channels = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     help="Channels: a clock, an upload lead, and the video types that they publish.",
 )
 limits = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     help="Daily limits: their maximum, that of single days, and what an upload takes from them."
     " A change holds for new bookings; 'slotwarden recalculate --recharge' applies it to others.",

@@ -25,11 +25,12 @@ from slotwarden.cli import (
     web,
     week,
 )
-from slotwarden.cli.arguments import with_options_first
+from slotwarden.cli.arguments import own_options_apart
 from slotwarden.cli.examples import add_examples
 from slotwarden.cli.failures import EXIT_CODES, exit_codes
 from slotwarden.cli.output import Output
 from slotwarden.cli.settings import DEFAULT_SCHEMA, Settings
+from slotwarden.cli.streams import writing_results
 
 __all__ = ["app"]
 
@@ -45,7 +46,15 @@ class _Root(TyperGroup):
 
     # Any: typer has had several classes of contexts.
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        return super().parse_args(ctx, with_options_first(args, _FLAGS, _VALUED))
+        own, rest = own_options_apart(args, _FLAGS, _VALUED)
+        # Until the options are read: a mistake in them is shown as they ask, too.
+        ctx.obj = Settings(
+            database_url=None,
+            schema=DEFAULT_SCHEMA,
+            output=Output(as_json="--json" in own, color="--no-color" not in own),
+        )
+        with exit_codes(ctx), writing_results():
+            return super().parse_args(ctx, own + rest)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
         with exit_codes(ctx):

@@ -62,8 +62,10 @@ def as_duration(text: str) -> dt.timedelta:
         raise typer.BadParameter(f"{text!r} is too long") from None
 
 
-def with_options_first(arguments: list[str], flags: set[str], valued: set[str]) -> list[str]:
-    """Move the options of ``slotwarden`` itself before the command, wherever they were written.
+def own_options_apart(
+    arguments: list[str], flags: set[str], valued: set[str]
+) -> tuple[list[str], list[str]]:
+    """Take the options of ``slotwarden`` itself out of a command line, wherever they stand.
 
     So ``slotwarden calendar --json`` works as ``slotwarden --json calendar`` does.
 
@@ -73,17 +75,22 @@ def with_options_first(arguments: list[str], flags: set[str], valued: set[str]) 
         The command line. What follows ``psql`` or ``--`` is not ours and stays.
     flags, valued : set of str
         Options without and with a value.
+
+    Returns
+    -------
+    tuple
+        These options, and what is left.
     """
-    first: list[str] = []
+    own: list[str] = []
     rest: list[str] = []
     remaining = iter(arguments)
     for argument in remaining:
         if argument == "--" or (argument == "psql" and not rest):
             rest += [argument, *remaining]
         elif argument in flags or ("=" in argument and argument.partition("=")[0] in valued):
-            first.append(argument)
+            own.append(argument)
         elif argument in valued:
-            first += [argument, *[value for value in [next(remaining, None)] if value is not None]]
+            own += [argument, *[value for value in [next(remaining, None)] if value is not None]]
         else:
             rest.append(argument)
-    return first + rest
+    return own, rest

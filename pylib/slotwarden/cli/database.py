@@ -11,10 +11,12 @@ from rich.text import Text
 from slotwarden import migrations
 from slotwarden.cli.connection import migration_errors, opened_engine
 from slotwarden.cli.failures import ExitCode, Failure, not_installed
+from slotwarden.cli.groups import CommandGroup
 from slotwarden.cli.settings import Settings, settings_of
 from slotwarden.migrations import Roles
 
 commands = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     help="The schema of the workspace: install, upgrade, go back. The embedded PostgreSQL is kept"
     " up to date by itself; a database of your own changes by these commands only.",

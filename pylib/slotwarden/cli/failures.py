@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import typer
 from rich.text import Text
@@ -65,6 +66,9 @@ EXIT_CODES = {
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.UNREAD: "done, but whoever read the output went away",
 }
+
+# Of click, or of the copy of it that typer carries.
+_UsageError: Any = typer.BadParameter.__base__
 
 # The first that fits.
 _BY_KIND: tuple[tuple[type[SlotwardenError], ExitCode], ...] = (
@@ -224,6 +228,18 @@ def exit_codes(context: typer.Context) -> Iterator[None]:
         abandon_stdout()
         lost = Failure(ExitCode.OUTPUT_LOST, f"carried out, but its output is lost: {error}")
         raise exit_for(lost, settings_of(context).output) from None
+    except SystemExit as end:
+        # Rich ends the process where help cannot be written.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        abandon_stdout()
+        raise typer.Exit(ExitCode.UNREAD) from None
+    except _UsageError as error:
+        # People are shown it by typer, with the usage.
+        output = settings_of(context).output
+        if output.as_json:
+            _show_to_programs(Failure(ExitCode.MISTAKE, error.format_message()), output)
+        raise
     except EXPECTED as error:
         settings = settings_of(context)
         raise exit_for(failure_of(error, settings.schema), settings.output) from error
