@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from cli_support import call
@@ -78,13 +80,88 @@ def test_db_tells_what_it_cannot_do(empty_database_url: str) -> None:
     assert unknown.code == 2
     assert "no-such-revision" in unknown.err
     public = call(empty_database_url, "db", "upgrade", "--schema", "public")
-    assert public.code == 3
+    assert public.code == 2
     assert "does not live in the schema" in public.err
 
 
+NOWHERE = "postgresql://nobody@localhost:1/nothing"
+
+
+@pytest.mark.parametrize("name", ["", "x" * 64, "é" * 32])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("reserve", DAY, "final", "10:00"),
+        ("doctor",),
+        ("psql",),
+        ("db", "current"),
+        ("db", "upgrade"),
+        ("db", "upgrade", "--sql"),
+        ("db", "downgrade", "base", "--yes"),
+    ],
+)
+def test_a_schema_that_cannot_be_is_a_mistake_before_the_database_is_asked(
+    arguments: tuple[str, ...], name: str
+) -> None:
+    done = call(NOWHERE, "--json", "--schema", name, *arguments)
+    assert done.code == 2
+    assert done.json["error"]["message"] == f"a schema cannot be called {name!r}"
+
+
+@pytest.mark.parametrize("how", [(), ("--sql",)])
+@pytest.mark.parametrize("name", ["", "x" * 64])
+def test_a_role_that_cannot_be_is_a_mistake(name: str, how: tuple[str, ...]) -> None:
+    done = call(NOWHERE, "db", "upgrade", "--owner", name, *how)
+    assert done.code == 2
+    assert f"a role cannot be called {name!r}" in done.err
+
+
+def test_a_role_that_is_postgresqls_is_a_mistake(empty_database_url: str, connect: Connect) -> None:
+    done = call(empty_database_url, "db", "upgrade", "--owner", "pg_own")
+    assert done.code == 2
+    assert "reserved" in done.err
+    found = session(connect, dsn=empty_database_url)
+    assert scalar(found, "select to_regnamespace('slotwarden')") is None
+
+
+@pytest.mark.parametrize("revision", ["", "@", ":", "0001:", "0001:0002:0003"])
+@pytest.mark.parametrize(
+    "verb", [("upgrade",), ("upgrade", "--sql"), ("downgrade", "--yes")], ids=" ".join
+)
+def test_what_is_no_revision_is_a_mistake(
+    database_url: str, verb: tuple[str, ...], revision: str
+) -> None:
+    done = call(database_url, "db", *verb, revision)
+    assert done.code == 2
+    assert f"{revision!r} is no revision" in done.err
+    assert call(database_url, "db", "current").code == 0
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://localhost:99999/x",
+        "postgresql://localhost:0/x",
+        "postgresql:///x?host=localhost&port=99999",
+        "postgresql://one:5432,two:99999/x",
+    ],
+)
+def test_a_port_that_cannot_be_is_a_mistake(address: str) -> None:
+    done = call(address, "status")
+    assert done.code == 2
+    assert "A port is a number from 1 to 65535." in done.err
+
+
+def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    done = call("postgresql+psycopg://nobody@localhost:1/nothing", "status")
+    assert done.code == 2
+    assert "pip install psycopg" in done.err
+
+
 def test_upgrade_as_sql_needs_no_database() -> None:
-    url = "postgresql://nobody@localhost:1/nothing"
-    done = call(url, "db", "upgrade", "--sql", "--schema", "elsewhere", "--app", "my_app")
+    done = call(NOWHERE, "db", "upgrade", "--sql", "--schema", "elsewhere", "--app", "my_app")
     assert (done.code, done.err) == (0, "")
     assert "set local slotwarden.schema = 'elsewhere';" in done.out
     assert "set local slotwarden.app_role = 'my_app';" in done.out

@@ -96,6 +96,13 @@ def test_the_week_has_colours_where_they_are_wanted(
     assert "\x1b[1;36mfinal" not in call(database_url, "week", DAY, "--no-color").out
 
 
+def test_a_week_beyond_the_last_day_is_a_mistake(database_url: str) -> None:
+    done = call(database_url, "week", "9999-12-31", "--json")
+    assert done.code == 2
+    assert "after the last one, 9999-12-31" in done.json["error"]["message"]
+    assert call(database_url, "week", "9999-12-26").code == 0
+
+
 def test_the_week_as_json_has_bookings_and_usage(database_url: str) -> None:
     call(database_url, "reserve", DAY, "final", "10:00")
     week = call_json(database_url, "week", "2035-03-11")

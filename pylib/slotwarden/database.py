@@ -19,6 +19,9 @@ DRIVERS = ("psycopg2", "psycopg")
 # PostgreSQL cuts longer names off, in bytes.
 _LONGEST_NAME = 63
 
+_LAST_PORT = 65535
+_PORT_DIGITS = 5
+
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[^\]]+\]|[^:\[\]]+)(?::(?P<port>\d*))?")
 
 _HINT = "Write it as postgresql://user@host:5432/database."
@@ -39,17 +42,37 @@ _CONNECT_DEFAULTS: dict[str, str | int] = {
 _ENVIRONMENT = {"client_encoding": "PGCLIENTENCODING", "connect_timeout": "PGCONNECT_TIMEOUT"}
 
 
-def quote_identifier(name: str) -> str:
-    """Quote a schema's or other name for SQL, whatever characters it has.
+def check_name(name: str, of: str) -> None:
+    """Refuse what PostgreSQL cannot have as a name, or would cut off.
+
+    Parameters
+    ----------
+    name : str
+        The name of a schema or a role.
+    of : str
+        What it names, with its article, for the message.
 
     Raises
     ------
     InvalidArgument
-        SWARG: empty, with a NUL, or longer than the 63 bytes that PostgreSQL
-        would cut it to.
+        SWARG: empty, with a NUL, or longer than 63 bytes.
     """
     if not name or "\0" in name or len(name.encode(errors="replace")) > _LONGEST_NAME:
-        raise InvalidArgument(f"not a name that PostgreSQL can have: {name!r}")
+        raise InvalidArgument(
+            f"{of} cannot be called {name!r}",
+            hint=f"PostgreSQL's names have 1 to {_LONGEST_NAME} bytes, and no NUL.",
+        )
+
+
+def quote_identifier(name: str) -> str:
+    """Quote a schema's name for SQL, whatever characters it has.
+
+    Raises
+    ------
+    InvalidArgument
+        SWARG: as in `check_name`.
+    """
+    check_name(name, "a schema")
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -66,6 +89,18 @@ def _with_hosts_in_query(url: str) -> str:
     }
     query = "&".join(filter(None, [urlencode(places, safe=",:"), parts.query]))
     return f"{parts.scheme}://{user}{at}{parts.path}?{query}"
+
+
+def _check_ports(url: URL) -> None:
+    in_query = url.query.get("port", ())
+    written = [in_query] if isinstance(in_query, str) else in_query
+    ports = [port for ports in written for port in ports.split(",") if port]
+    for port in [*ports, *([] if url.port is None else [str(url.port)])]:
+        if not (port.isdecimal() and len(port) <= _PORT_DIGITS and 0 < int(port) <= _LAST_PORT):
+            raise InvalidArgument(
+                f"the database URL has the port {port!r}",
+                hint=f"A port is a number from 1 to {_LAST_PORT}.",
+            )
 
 
 def normalise_url(url: str | URL) -> URL:
@@ -95,6 +130,7 @@ def normalise_url(url: str | URL) -> URL:
             f"slotwarden cannot work through the driver {driver}",
             hint=f"Supported are {' and '.join(DRIVERS)}.",
         )
+    _check_ports(parsed)
     parsed = parsed.set(drivername=f"postgresql+{driver or 'psycopg2'}")
     if parsed.host is not None and parsed.host.lower().startswith("%2f"):
         socket = {"host": unquote(parsed.host)}
@@ -133,7 +169,8 @@ def create_engine(
     Raises
     ------
     InvalidArgument
-        SWARG, as in `normalise_url`. Nothing is connected to yet.
+        SWARG, as in `normalise_url`, or the driver is not installed. Nothing is
+        connected to yet.
     """
     address = normalise_url(url)
     defaults = {
@@ -144,4 +181,13 @@ def create_engine(
     if address.get_driver_name() == "psycopg2":
         # Saves each new connection three round trips; no result is an hstore.
         options.setdefault("use_native_hstore", False)
-    return sa.create_engine(address, connect_args={**defaults, **(connect_args or {})}, **options)
+    parameters = {**defaults, **(connect_args or {})}
+    try:
+        return sa.create_engine(address, connect_args=parameters, **options)
+    except ModuleNotFoundError as error:
+        driver = address.get_driver_name()
+        if error.name != driver:
+            raise
+        raise InvalidArgument(
+            f"the driver {driver} is not installed", hint=f"Install it: pip install {driver}"
+        ) from error

@@ -7,6 +7,7 @@ package, so that ``pip install slotwarden`` is enough to migrate.
 from __future__ import annotations
 
 import io
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
@@ -19,7 +20,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, inspect
 
-from slotwarden.database import create_engine
+from slotwarden.database import check_name, create_engine
+from slotwarden.exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Roles", "current", "downgrade", "head", "pending", "upgrade", "upgrade_sql"]
 
+
+# Of others Alembic asserts that nobody writes them. There are no branches, which have an @.
+_REVISIONS = re.compile(r"[^:@]+(:[^:@]+)?")
 
 # Alembic keeps the migration that is running in module variables.
 _one_at_a_time = threading.Lock()
@@ -39,12 +44,21 @@ class Roles:
 
     They are created where they are missing and the installing role may create
     roles, and never dropped. A workspace keeps those that it was installed with.
+
+    Raises
+    ------
+    InvalidArgument
+        SWARG: a name that PostgreSQL cannot have.
     """
 
     owner: str = "slotwarden_owner"
     app: str = "slotwarden_app"
     reader: str = "slotwarden_reader"
     admin: str = "slotwarden_admin"
+
+    def __post_init__(self) -> None:
+        for name in astuple(self):
+            check_name(name, "a role")
 
 
 def upgrade(
@@ -71,7 +85,10 @@ def upgrade(
     ------
     DatabaseUnavailable
         The database cannot be reached.
+    InvalidArgument
+        SWARG: a schema's name that PostgreSQL cannot have, or no revision.
     """
+    _check_revision(revision)
     with _configured(database, schema, roles) as config:
         command.upgrade(config, revision)
 
@@ -81,13 +98,20 @@ def downgrade(database: Engine | URL | str, *, schema: str = "slotwarden", revis
 
     What a later revision added is dropped, with its data; ``base`` drops all
     of it, but for the schema and the roles.
+
+    Raises
+    ------
+    InvalidArgument
+        SWARG: as in `upgrade`.
     """
+    _check_revision(revision)
     with _configured(database, schema, None) as config:
         command.downgrade(config, revision)
 
 
 def current(database: Engine | URL | str, *, schema: str = "slotwarden") -> str | None:
     """Return the revision of the workspace; ``None``: it is not installed."""
+    check_name(schema, "a schema")
     with _connected(database) as connection:
         if not inspect(connection).has_table("alembic_version", schema=schema):
             return None
@@ -123,7 +147,13 @@ def upgrade_sql(
     ----------
     revisions
         A target, or a range such as ``0001:head``.
+
+    Raises
+    ------
+    InvalidArgument
+        SWARG: as in `upgrade`.
     """
+    _check_revision(revisions)
     config = _config(schema, roles)
     config.output_buffer = io.StringIO()
     with _one_at_a_time:
@@ -155,6 +185,14 @@ def run_sql(context: MigrationContext, sql: str) -> None:
         context.connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
+def _check_revision(written: str) -> None:
+    if _REVISIONS.fullmatch(written) is None:
+        raise InvalidArgument(
+            f"{written!r} is no revision",
+            hint="Give head, a revision such as 0001, or a step such as +1.",
+        )
+
+
 def _literal(text: str) -> str:
     if "\\" in text or "\0" in text:
         raise ValueError(f"a name of a schema or role has no backslash: {text!r}")
@@ -168,6 +206,7 @@ def _scripts() -> Path:
 
 
 def _config(schema: str, roles: Roles | None) -> Config:
+    check_name(schema, "a schema")
     config = Config()
     config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

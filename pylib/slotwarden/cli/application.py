@@ -31,6 +31,7 @@ from slotwarden.cli.failures import EXIT_CODES, exit_codes
 from slotwarden.cli.output import Output
 from slotwarden.cli.settings import DEFAULT_SCHEMA, Settings
 from slotwarden.cli.streams import writing_results
+from slotwarden.database import check_name
 
 __all__ = ["app"]
 
@@ -146,6 +147,7 @@ def root(
     The options below may stand before or after the command. Results go to standard output,
     notices, progress and errors to standard error.
     """
+    check_name(schema, "a schema")
     context.obj = Settings(
         database_url=database_url or None,
         schema=schema,

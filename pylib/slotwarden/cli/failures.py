@@ -93,6 +93,8 @@ _COMMANDS: dict[type[SlotwardenError], str] = {
 _NOT_INSTALLED = frozenset({"3F000", "42P01", "42883", "42703"})
 # The server's own function behind RAISE: then it is slotwarden's SQL that speaks.
 _RAISED_BY_SQL = "exec_stmt_raise"
+# Invalid schema name, as raised; reserved name, of a role.
+_NAMED_WRONGLY = frozenset({"3F000", "42939"})
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 _PRIVILEGE_HINT = (
@@ -256,4 +258,5 @@ def _foreign(error: DBAPIError, schema: str) -> Failure:
     hint = getattr(diag, "message_hint", None)
     if sqlstate == _INSUFFICIENT_PRIVILEGE:
         hint = hint or _PRIVILEGE_HINT
-    return Failure(ExitCode.UNAVAILABLE, message, hint, sqlstate)
+    code = ExitCode.MISTAKE if sqlstate in _NAMED_WRONGLY else ExitCode.UNAVAILABLE
+    return Failure(code, message, hint, sqlstate)

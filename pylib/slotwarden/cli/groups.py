@@ -14,6 +14,7 @@ class CommandGroup(TyperGroup):
 
     # Any: typer has had several classes of contexts.
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+        """Refuse to have no command named, if a program is told."""
         if not args and settings_of(ctx).output.as_json:
             ctx.fail("Missing command.")
         return super().parse_args(ctx, args)

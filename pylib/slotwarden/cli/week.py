@@ -44,11 +44,12 @@ def week(
         rules = scheduler.langflix_settings(channel=channel)
         zone = zone_of(scheduler, channel)
         asked = day or channel_today(scheduler, channel, zone)
-        first = asked - dt.timedelta(days=asked.weekday())
+        days = _week_of(asked)
+        first = days[0]
         seen = Week(
             channel=channel,
             time_zone=zone,
-            days=[first + dt.timedelta(days=number) for number in range(_DAYS)],
+            days=days,
             posting_times=_posting_times(rules),
             entries=scheduler.calendar(first, _DAYS, channel=channel),
             # From 0 percent on, every limit is worth a warning.
@@ -62,6 +63,16 @@ def week(
     else:
         picture = week_grid(seen, ascii_only=output.stdout.options.ascii_only)
     output.result(_as_json(seen), picture)
+
+
+def _week_of(day: dt.date) -> list[dt.date]:
+    first = day - dt.timedelta(days=day.weekday())
+    try:
+        return [first + dt.timedelta(days=number) for number in range(_DAYS)]
+    except OverflowError:
+        raise typer.BadParameter(
+            f"the week of {day} has days after the last one, {dt.date.max}"
+        ) from None
 
 
 def _posting_times(rules: list[LangflixSetting]) -> list[dt.time]:
