@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 from sqlalchemy import Engine
@@ -141,6 +142,10 @@ def test_channels_are_made_and_set(database_url: str) -> None:
         (("status", "--channel", "none"), "slotwarden channel list"),
         (("next", "film"), "slotwarden channel list"),
         (("cancel", "99"), "slotwarden calendar"),
+        (("rebook", "99"), "slotwarden import-conflicts"),
+        (("limit", "set", "none", "--max", "3"), "slotwarden limits"),
+        (("limit", "charge", "final", "none", "1"), "slotwarden limits"),
+        (("limit", "override", "none", DAY, "3"), "slotwarden limits"),
     ],
 )
 def test_what_is_not_there_leads_to_the_command_that_shows_what_is(
@@ -149,6 +154,15 @@ def test_what_is_not_there_leads_to_the_command_that_shows_what_is(
     refused = call(database_url, *arguments)
     assert named in refused.err
     assert call(database_url, *named.split()[1:]).code == 0
+
+
+def test_a_limit_that_is_not_there_is_made_by_what_the_hint_says(database_url: str) -> None:
+    refused = call(database_url, "limit", "override", "uploads", DAY, "3", "--json")
+    found = re.search(r"'slotwarden (limit set .+?)'", refused.json["error"]["hint"])
+    assert found is not None
+    made = found[1].replace("LIMIT", "uploads").replace("UNITS", "3").split()
+    assert call(database_url, *made).code == 0
+    assert call(database_url, "limit", "override", "uploads", DAY, "3").code == 0
 
 
 def test_limits_are_set_overridden_and_charged(database_url: str) -> None:

@@ -84,6 +84,22 @@ def test_db_tells_what_it_cannot_do(empty_database_url: str) -> None:
     assert "does not live in the schema" in public.err
 
 
+@pytest.mark.parametrize("told_by", [("db", "current"), ("status",), ("doctor",)])
+@pytest.mark.parametrize(
+    ("schema", "advised"),
+    [
+        ("slotwarden", "slotwarden db upgrade"),
+        ("w77", "slotwarden --schema w77 db upgrade"),
+        ("my own", "slotwarden --schema 'my own' db upgrade"),
+    ],
+)
+def test_the_advice_to_install_names_the_schema(
+    empty_database_url: str, told_by: tuple[str, ...], schema: str, advised: str
+) -> None:
+    done = call(empty_database_url, "--schema", schema, *told_by)
+    assert f": {advised}\n" in done.out + done.err
+
+
 NOWHERE = "postgresql://nobody@localhost:1/nothing"
 
 

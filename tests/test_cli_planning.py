@@ -168,6 +168,12 @@ def test_what_does_not_fit_is_exit_code_1(database_url: str) -> None:
     )
 
 
+def test_a_forecast_beyond_the_last_day_is_a_mistake(database_url: str) -> None:
+    far = ("forecast", "final=3", "--from", "9999-06-01", "--json")
+    assert "9999-12-31" in call(database_url, *far).json["error"]["message"]
+    assert call(database_url, *far, "--days", 3).code == 2
+
+
 @pytest.mark.parametrize("wish", ["final", "final=0", "final=-1", "=4", "final=x"])
 def test_a_wish_that_makes_no_sense_is_a_mistake(database_url: str, wish: str) -> None:
     assert call(database_url, "forecast", wish).code == 2

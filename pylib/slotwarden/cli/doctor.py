@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from slotwarden import migrations
 from slotwarden.cli.connection import opened_engine
-from slotwarden.cli.failures import ExitCode
+from slotwarden.cli.failures import ExitCode, upgrade_command
 from slotwarden.cli.findings import WORKSPACE_CHECKS, Finding, NotSeenError, Patient
 from slotwarden.cli.output import shown
 from slotwarden.cli.server_findings import SERVER_CHECKS
@@ -79,7 +79,8 @@ def _examine(patient: Patient) -> tuple[list[Finding], dict[str, str]]:
         checks = WORKSPACE_CHECKS | SERVER_CHECKS
     else:
         missing = f"slotwarden is not installed in schema {patient.schema!r} of this database"
-        found.append(Finding("installation", missing, "Install it: slotwarden db upgrade"))
+        advice = f"Install it: {upgrade_command(patient.schema)}"
+        found.append(Finding("installation", missing, advice))
     for name, check in checks.items():
         try:
             found += check(patient)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from slotwarden.cli.output import Output, shown
-from slotwarden.cli.settings import settings_of
+from slotwarden.cli.settings import DEFAULT_SCHEMA, settings_of
 from slotwarden.cli.streams import OutputLostError, abandon_stdout
 from slotwarden.embedded import EmbeddedError
 from slotwarden.errors import translate_error
@@ -21,6 +22,7 @@ from slotwarden.exceptions import (
     BookingRefused,
     DatabaseUnavailable,
     IllegalTransition,
+    InvalidArgument,
     LockTimeout,
     OutcomeUnknown,
     ReservationNotFound,
@@ -89,6 +91,12 @@ _COMMANDS: dict[type[SlotwardenError], str] = {
     ReservationNotFound: "'slotwarden calendar' and 'week' show reservations with their numbers.",
 }
 
+_IMPORT_CONFLICTS = "'slotwarden import-conflicts' shows the conflicts with their numbers."
+_LIMITS = (
+    "'slotwarden limits' shows the limits of a channel; 'slotwarden limit set LIMIT --max UNITS"
+    " --counted-at publish' makes one."
+)
+
 # Invalid schema name, undefined table, function, column.
 _NOT_INSTALLED = frozenset({"3F000", "42P01", "42883", "42703"})
 # The server's own function behind RAISE: then it is slotwarden's SQL that speaks.
@@ -151,13 +159,26 @@ def failure_of(error: BaseException, schema: str) -> Failure:
         return error
     if isinstance(error, SlotwardenError):
         code = next(code for kind, code in _BY_KIND if isinstance(error, kind))
-        hint = _COMMANDS.get(type(error), error.hint)
-        return Failure(code, error.message, hint, error.sqlstate, error.detail)
+        return Failure(code, error.message, _next_step(error), error.sqlstate, error.detail)
     if isinstance(error, EmbeddedError):
         return Failure(ExitCode.UNAVAILABLE, str(error))
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return Failure(ExitCode.MISTAKE, f"{error.filename}: {error.strerror}")
     return Failure(ExitCode.MISTAKE, str(error))
+
+
+def _next_step(error: SlotwardenError) -> str | None:
+    if isinstance(error, ReservationNotFound) and error.import_conflict_id is not None:
+        return _IMPORT_CONFLICTS
+    if isinstance(error, InvalidArgument) and error.parameter == "limit":
+        return _LIMITS
+    return _COMMANDS.get(type(error), error.hint)
+
+
+def upgrade_command(schema: str) -> str:
+    """Return the command that installs or upgrades a workspace."""
+    named = "" if schema == DEFAULT_SCHEMA else f"--schema {shlex.quote(schema)} "
+    return f"slotwarden {named}db upgrade"
 
 
 def not_installed(schema: str) -> Failure:
@@ -166,7 +187,7 @@ def not_installed(schema: str) -> Failure:
         ExitCode.UNAVAILABLE,
         f"slotwarden is not installed in schema {schema!r} of this database, or older there than"
         " this command.",
-        "Install or upgrade it with: slotwarden db upgrade",
+        f"Install or upgrade it with: {upgrade_command(schema)}",
     )
 
 

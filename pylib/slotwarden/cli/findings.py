@@ -10,6 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from slotwarden import migrations
+from slotwarden.cli.failures import upgrade_command
 from slotwarden.cli.tables import may_read, read
 from slotwarden.records import Record
 
@@ -82,7 +83,7 @@ def pending_migrations(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "migrations",
             f"not applied yet: {', '.join(pending)}",
-            "Apply them at a quiet hour, as the owner: slotwarden db upgrade",
+            f"Apply them at a quiet hour, as the owner: {upgrade_command(patient.schema)}",
         )
 
 

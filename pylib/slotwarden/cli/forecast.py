@@ -71,12 +71,18 @@ def forecast(
         # An unknown channel is the calendar's to refuse.
         here = channel_named(scheduler, channel)
         zone, lead = (here.time_zone, here.upload_lead) if here else ("UTC", dt.timedelta(0))
-        span = Span(channel, from_day or channel_today(scheduler, channel, zone), days)
+        span = _span(channel, from_day or channel_today(scheduler, channel, zone), days)
         with settings.output.working("Trying ..."):
             found = forecast_types(scheduler, wanted, span, lead)
     _tell(settings.output, found, span, lead)
     if any(each.placed < each.wanted for each in found):
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def _span(channel: str, first: dt.date, days: int) -> Span:
+    if first > dt.date.max - dt.timedelta(days=days):
+        raise typer.BadParameter(f"{days} days from {first} are not all before {dt.date.max}")
+    return Span(channel, first, days)
 
 
 def _wanted(wishes: Sequence[str]) -> dict[str, int]:
