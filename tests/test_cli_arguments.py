@@ -139,6 +139,11 @@ def test_help_tells_the_exit_codes_and_the_variables() -> None:
         assert fact in told
 
 
+def test_help_tells_that_psql_takes_what_follows_it() -> None:
+    assert "but for psql" in " ".join(call(NOWHERE, "--help").out.split())
+    assert "slotwarden --schema other psql" in " ".join(call(NOWHERE, "psql", "--help").out.split())
+
+
 def test_the_version_is_told() -> None:
     done = call(NOWHERE, "--version")
     assert done.code == 0

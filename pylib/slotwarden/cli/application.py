@@ -144,7 +144,8 @@ def root(
     'slotwarden db' ever migrates. Without one it starts a PostgreSQL of its own, which keeps its
     data between runs.
 
-    The options below may stand before or after the command. Results go to standard output,
+    The options below may stand before or after the command, but for psql, which takes what follows
+    it as its own. Results go to standard output,
     notices, progress and errors to standard error.
     """
     check_name(schema, "a schema")

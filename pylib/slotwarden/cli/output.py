@@ -15,11 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from slotwarden.cli.folding import FoldingTable
 from slotwarden.cli.streams import writing_results
 
 _SHOW_AFTER_SECONDS = 1.0
 # Wide enough that a table in a pipe or a file is never cut or folded.
 _UNLIMITED_WIDTH = 10_000
+# A day with its time of day.
+_NARROWEST = 16
 
 JsonData = Mapping[str, object] | Sequence[object]
 
@@ -142,12 +145,24 @@ class Output:
                 bar.stop()
 
 
-def table(*columns: str, title: str | None = None) -> Table:
-    """Return an empty table in the style of all commands; columns named ``>x`` align right."""
-    made = Table(title=title, title_justify="left", header_style="bold")
+def table(*columns: str, title: str | None = None, narrowest: int = _NARROWEST) -> Table:
+    """Return an empty table in the style of all commands; columns named ``>x`` align right.
+
+    Parameters
+    ----------
+    *columns : str
+        Their headers.
+    title : str, optional
+        Stands above.
+    narrowest : int
+        As of `FoldingTable`.
+    """
+    made = FoldingTable(title=title, title_justify="left", header_style="bold", narrowest=narrowest)
     for name in columns:
         right = name.startswith(">")
-        made.add_column(name.removeprefix(">"), justify="right" if right else "left")
+        made.add_column(
+            name.removeprefix(">"), justify="right" if right else "left", overflow="fold"
+        )
     return made
 
 

@@ -14,6 +14,8 @@ from slotwarden.models import CalendarEntry, DailyStatus, Reservation, UploadSta
 
 _DAYS_A_WEEK = 7
 _LONGEST_VIDEO = 24
+# So that a week has room on a terminal of 80 characters.
+_NARROWEST_DAY = 7
 _BAR_CELLS = 15
 _WARN_PERCENT = 80
 _FULL_PERCENT = 100
@@ -124,6 +126,7 @@ def _week(
         "",
         *(f"{day:%a}\n{day:%m-%d}" for day in days),
         title=f"{shown(title)}, {days[0]} to {days[-1]} ({entries[0].time_zone})",
+        narrowest=_NARROWEST_DAY,
     )
     for time in sorted({entry.local_time for entry in entries}):
         cells = [

@@ -35,6 +35,9 @@ def psql(
 
     Try: slotwarden psql -- -c "select * from reserve_slot('2027-03-01', 'final', '10:00')"
 
+    What follows 'psql' is psql's, so the options of slotwarden itself, such as --schema, stand
+    before it: slotwarden --schema other psql
+
     The embedded PostgreSQL runs as long as psql does. The exit code is psql's own.
     """
     settings = settings_of(context)
