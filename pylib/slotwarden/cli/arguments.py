@@ -8,7 +8,7 @@ import re
 import typer
 
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::00)?")
-_DURATION = re.compile(r"(?=.)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?")
+_DURATION = re.compile(r"(?=.)(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?")
 
 
 def as_day(text: str) -> dt.date:
