@@ -41,7 +41,7 @@ def test_durations() -> None:
     assert as_duration("0") == dt.timedelta(0)
     assert as_duration("1d2h3m") == dt.timedelta(days=1, hours=2, minutes=3)
     for text in ("", "2", "-1h", "1h1d", "99999999999d", f"{'9' * 5000}d"):
-        with pytest.raises(typer.BadParameter, match="duration|long"):
+        with pytest.raises(typer.BadParameter, match=r"duration|long"):
             as_duration(text)
 
 
