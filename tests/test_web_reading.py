@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,17 @@ import pytest
 from icalendar import Calendar
 
 from sessions import Connect, call, session
-from web_support import CHANNEL, application, booked, client_of, coming, problem, served, wish
+from web_support import (
+    CHANNEL,
+    application,
+    booked,
+    client_of,
+    coming,
+    problem,
+    served,
+    states,
+    wish,
+)
 
 
 @pytest.fixture
@@ -103,15 +112,6 @@ def test_other_calendars_can_read_the_feed(client: httpx.Client) -> None:
         f"{CHANNEL}/calendar.ics", headers={"if-none-match": answer.headers["etag"]}
     )
     assert changed.status_code == 200
-
-
-def states(answer: httpx.Response) -> Iterator[str | None]:
-    """Give the fingerprints of a stream of changes."""
-    for line in answer.iter_lines():
-        if line.startswith("data:"):
-            yield json.loads(line.removeprefix("data:"))["fingerprint"]
-        elif line.startswith(":"):
-            pytest.fail("nothing was told until the stream had to be kept alive")
 
 
 def test_a_change_is_told_to_those_who_look_at_its_days(database_url: str) -> None:

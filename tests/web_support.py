@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 from fastapi import FastAPI
 
@@ -93,3 +95,12 @@ def problem(answer: httpx.Response, status: int, name: str | None = None) -> dic
     if name is not None:
         assert members["name"] == name
     return members
+
+
+def states(answer: httpx.Response) -> Iterator[str | None]:
+    """Give the fingerprints of a stream of changes."""
+    for line in answer.iter_lines():
+        if line.startswith("data:"):
+            yield json.loads(line.removeprefix("data:"))["fingerprint"]
+        elif line.startswith(":"):
+            pytest.fail("nothing was told until the stream had to be kept alive")

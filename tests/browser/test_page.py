@@ -344,3 +344,31 @@ def test_blackouts_are_hatched_and_give_their_reason(
         assert closed.count() == days
         assert _violations(page) == []
         assert watched.complaints == []
+
+
+def test_a_channel_may_be_called_what_means_something_in_a_url(
+    browser: Any, address: str, connect: Connect
+) -> None:
+    name = "team/news?x#y%41"
+    owner = session(connect)
+    call(owner, "create_channel", p_channel=name, p_time_zone=ZONE)
+    watched = Watched(browser, _DESKTOP)
+    page = watched.open(address, f"date={MONDAY}")
+    with page.expect_response(lambda answer: "%2Fnews" in answer.url and "/events" in answer.url):
+        page.locator("#channel").select_option(name)
+    call(
+        owner,
+        "reserve_slot",
+        p_date=MONDAY + dt.timedelta(days=4),
+        p_type="final",
+        p_time="10:00",
+        p_video="odd.mp4",
+        p_channel=name,
+    )
+    watched.event("odd").wait_for()
+    feed = page.evaluate("fetch(document.getElementById('feed').href).then((a) => a.status)")
+    assert feed == 200
+    page.reload()
+    watched.event("odd").wait_for()
+    assert page.locator("#channel").input_value() == name
+    assert watched.complaints == []

@@ -15,6 +15,7 @@ from slotwarden.scheduler import Scheduler
 from slotwarden.web import booking, feed, planning, session, streaming
 from slotwarden.web.contract import describe
 from slotwarden.web.live import Live
+from slotwarden.web.paths import WholeSegments
 from slotwarden.web.problems import handle_problems
 from slotwarden.web.security import Security
 from slotwarden.web.settings import WebSettings
@@ -74,6 +75,8 @@ def create_app(scheduler: Scheduler, settings: WebSettings | None = None) -> Fas
     app.add_api_route("/", _page, include_in_schema=False)
     app.mount("/static", _Assets(directory=_STATIC), name="static")
     app.add_middleware(Security, settings=settings)
+    # Around it: what is guarded by its path is what is routed by it.
+    app.add_middleware(WholeSegments)
     describe(app)
     return app
 

@@ -7,8 +7,9 @@ import re
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Header, Path
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
+from slotwarden.web.paths import name_in
 from slotwarden.web.problems import Problem
 
 _LONGEST_KEY = 200
@@ -65,7 +66,11 @@ Instant = Annotated[
 ]
 """A point in time, with its offset."""
 
-ChannelName: TypeAlias = Annotated[str, Path(description="The channel.")]
+ChannelName: TypeAlias = Annotated[
+    str,
+    AfterValidator(name_in),
+    Path(description="The channel; a / in its name is sent as %2F."),
+]
 ReservationId: TypeAlias = Annotated[int, Path(description="The reservation.")]
 
 

@@ -37,6 +37,7 @@ from slotwarden.exceptions import (
     UnknownVideoType,
     VideoAlreadyBooked,
 )
+from slotwarden.web.paths import name_in
 from slotwarden.web.workspace import Workspace
 
 MEDIA_TYPE = "application/problem+json"
@@ -167,7 +168,8 @@ def _refused(request: Request, error: Exception) -> Response:
     wait: int | None = _RETRY_SECONDS.get(_kind(error))
     if isinstance(error, DailyLimitReached):
         workspace: Workspace = request.app.state.workspace
-        resets_at = workspace.reset_of(error, request.path_params.get("channel"))
+        asked = request.path_params.get("channel")
+        resets_at = workspace.reset_of(error, asked and name_in(asked))
         if resets_at is not None:
             members["resets_at"] = resets_at.isoformat()
             wait = math.ceil((resets_at - workspace.now()).total_seconds())
