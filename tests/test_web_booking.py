@@ -156,4 +156,31 @@ def test_what_is_not_there_is_404(client: httpx.Client) -> None:
     problem(client.get("/api/channels/nope/calendar"), 404, "UnknownChannel")
     problem(client.delete("/api/reservations/123456"), 404, "ReservationNotFound")
     problem(client.get("/api/nothing"), 404)
-    problem(client.put("/api/channels"), 405)
+
+
+def test_a_method_that_is_not_there_is_told_all_that_are(client: httpx.Client) -> None:
+    for method, path, allowed in (
+        ("GET", "/api/reservations/1", {"PATCH", "DELETE"}),
+        ("PUT", "/api/channels", {"GET"}),
+        ("GET", "/api/session", {"POST", "DELETE"}),
+        ("GET", "/api/batch", {"POST"}),
+        ("DELETE", "/", {"GET"}),
+        ("DELETE", "/static/js/main.js", {"GET", "HEAD"}),
+    ):
+        refused = client.request(method, path)
+        problem(refused, 405)
+        assert set(refused.headers["allow"].split(", ")) == allowed, path
+
+
+def test_what_the_calendar_shows_is_what_if_match_takes(client: httpx.Client) -> None:
+    made = booked(client)
+    asked = {"from": made["local_date"], "days": 1}
+    (read,) = client.get(f"{CHANNEL}/calendar", params=asked).json()["entries"]
+    assert read["etag"] == f'"{read["version"]}"'
+    where = f"/api/reservations/{made['reservation_id']}"
+    move = {"date": made["local_date"], "time": "15:00"}
+    moved = client.patch(where, json=move, headers={"if-match": read["etag"]})
+    assert moved.status_code == 200
+    problem(client.delete(where, headers={"if-match": read["etag"]}), 409, "StaleVersion")
+    (again,) = client.get(f"{CHANNEL}/calendar", params=asked).json()["entries"]
+    assert again["etag"] == moved.headers["etag"] != read["etag"]

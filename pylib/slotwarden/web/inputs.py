@@ -92,8 +92,9 @@ def _expected_version(
     if_match: Annotated[
         str | None,
         Header(
-            description="The ETag of the reservation as it was read; refused with 409 if it has"
-            ' changed since. One tag such as "3", or *.',
+            description="The version of the reservation as it was read, in quotes, which is its ETag"
+            " and the etag of calendar entries; refused with 409 if it has changed since. One tag"
+            ' such as "3", or *.',
         ),
     ] = None,
 ) -> int | None:

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from slotwarden.errors import translate_error
 from slotwarden.exceptions import (
@@ -83,6 +84,7 @@ _RETRY_SECONDS: dict[type[SlotwardenError], int] = {
     TransactionConflict: 1,
     DatabaseUnavailable: 5,
 }
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _OURS = "SW"
 _PYDANTIC = "Value error, "
 
@@ -221,14 +223,29 @@ def _invalid(_request: Request, error: Exception) -> Response:
     )
 
 
-def _http(_request: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     title = HTTPStatus(error.status_code).phrase
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"allow": ", ".join(_allowed(request))}
     return _response(
-        error.status_code,
-        {"title": title, "detail": title, "name": "HTTP"},
-        headers=dict(error.headers or {}),
+        error.status_code, {"title": title, "detail": title, "name": "HTTP"}, headers=headers
     )
+
+
+def _allowed(request: Request) -> list[str]:
+    # A route knows its own method only; another may have the same path.
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    found = [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+        )
+    ]
+    # What is mounted are files.
+    return found or ["GET", "HEAD"]
 
 
 def _unexpected(_request: Request, _error: Exception) -> Response:
