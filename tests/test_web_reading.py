@@ -146,7 +146,7 @@ def test_no_more_streams_than_allowed_and_their_end_makes_room(database_url: str
             # Kept: a stream ends with what reads it.
             following = states(answer)
             next(following)
-            problem(client.get(path), 503)
+            problem(client.get(path), 503, "TooManyStreams")
         ended = threading.Event()
         while app.state.live.streams:
             ended.wait(0.01)

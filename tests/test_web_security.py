@@ -127,7 +127,7 @@ def test_an_error_that_is_not_slotwardens_says_nothing_of_the_database(
         session(connect), "revoke execute on function slotwarden.daily_status from slotwarden_app"
     )
     with client_of(database_url) as client:
-        found: dict[str, Any] = problem(client.get(f"{CHANNEL}/status"), 503)
+        found: dict[str, Any] = problem(client.get(f"{CHANNEL}/status"), 503, "DatabaseUnusable")
         assert "permission" not in json.dumps(found)
         assert "daily_status" not in json.dumps(found)
     assert "42501" in caplog.text

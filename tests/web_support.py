@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,7 @@ def problem(answer: httpx.Response, status: int, name: str | None = None) -> dic
     assert answer.headers["content-type"] == "application/problem+json"
     members: dict[str, Any] = answer.json()
     assert members["status"] == status
+    assert re.fullmatch(r"[A-Z]\w+", members["name"]), members
     if name is not None:
         assert members["name"] == name
     return members

@@ -92,8 +92,8 @@ def _expected_version(
     if_match: Annotated[
         str | None,
         Header(
-            description="The version of the reservation as it was read, in quotes, which is its ETag"
-            " and the etag of calendar entries; refused with 409 if it has changed since. One tag"
+            description="The version of the reservation as it was read, in quotes: its ETag, and"
+            " the etag of a calendar's entry. Refused with 409 if it has changed since. One tag"
             ' such as "3", or *.',
         ),
     ] = None,
@@ -102,7 +102,9 @@ def _expected_version(
         return None
     found = _STRONG_TAG.fullmatch(if_match.strip())
     if found is None:
-        raise Problem(422, "Invalid request", 'If-Match takes one tag, such as "3", or *')
+        raise Problem(
+            422, "InvalidRequest", "Invalid request", 'If-Match takes one tag, such as "3", or *'
+        )
     return int(found[1])
 
 

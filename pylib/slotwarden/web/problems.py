@@ -79,6 +79,15 @@ _OWN_WORDS: dict[type[SlotwardenError], tuple[str, str]] = {
         "Look whether it was carried out, or repeat it with the same Idempotency-Key.",
     ),
 }
+# The next step over HTTP, where the function's own hint names another function.
+_NEXT_STEPS: dict[type[SlotwardenError], str] = {
+    UnknownChannel: "GET /api/channels lists channels; an administrator makes one with:"
+    " slotwarden channel create",
+    UnknownVideoType: "GET /api/channels/{channel} lists its types; an administrator adds one with:"
+    " slotwarden channel add-type",
+    ReservationNotFound: "GET /api/channels/{channel}/calendar lists reservations, without the"
+    " cancelled.",
+}
 _RETRY_SECONDS: dict[type[SlotwardenError], int] = {
     LockTimeout: 1,
     TransactionConflict: 1,
@@ -90,19 +99,25 @@ _PYDANTIC = "Value error, "
 
 
 class Problem(HTTPException):
-    """An answer that is a problem and nothing of the database's."""
+    """An answer that is a problem and nothing of the database's; `name` is for programs."""
 
     def __init__(
-        self, status: int, title: str, detail: str, *, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        name: str,
+        title: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(status, detail, dict(headers or {}))
+        self.name = name
         self.title = title
 
     def response(self) -> Response:
         """Return the answer."""
-        return _response(
-            self.status_code, {"title": self.title, "detail": self.detail}, headers=self.headers
-        )
+        members = {"title": self.title, "detail": self.detail, "name": self.name}
+        return _response(self.status_code, members, headers=self.headers)
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -132,7 +147,7 @@ def problem_of(error: SlotwardenError) -> dict[str, Any]:
         "sqlstate": error.sqlstate,
         "name": type(error).__name__,
         "fields": error.detail if ours else {},
-        "hint": hint,
+        "hint": _NEXT_STEPS.get(kind, hint),
     }
 
 
@@ -191,6 +206,7 @@ def _foreign(request: Request, error: Exception) -> Response:
     return _response(
         HTTPStatus.SERVICE_UNAVAILABLE,
         {
+            "name": "DatabaseUnusable",
             "title": "The database cannot serve this",
             "detail": "The workspace is not installed, too old, or not open to this role.",
             "hint": "The log of slotwarden web tells more; see slotwarden db upgrade.",
@@ -201,7 +217,11 @@ def _foreign(request: Request, error: Exception) -> Response:
 def _busy(_request: Request, _error: Exception) -> Response:
     return _response(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        {"title": "Too busy", "detail": "No connection to the database became free in time."},
+        {
+            "name": "TooBusy",
+            "title": "Too busy",
+            "detail": "No connection to the database became free in time.",
+        },
         headers={"retry-after": "1"},
     )
 
@@ -229,9 +249,8 @@ def _http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers = {"allow": ", ".join(_allowed(request))}
-    return _response(
-        error.status_code, {"title": title, "detail": title, "name": "HTTP"}, headers=headers
-    )
+    members = {"title": title, "detail": title, "name": title.replace(" ", "")}
+    return _response(error.status_code, members, headers=headers)
 
 
 def _allowed(request: Request) -> list[str]:
@@ -251,5 +270,9 @@ def _allowed(request: Request) -> list[str]:
 def _unexpected(_request: Request, _error: Exception) -> Response:
     return _response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        {"title": "Unexpected error", "detail": "The log of slotwarden web tells more."},
+        {
+            "name": "UnexpectedError",
+            "title": "Unexpected error",
+            "detail": "The log of slotwarden web tells more.",
+        },
     )

@@ -95,6 +95,7 @@ class Security:
         if not self._limiter.hit(self._rate, address):
             raise Problem(
                 429,
+                "TooManyRequests",
                 "Too many requests",
                 f"This address may ask {self._settings.requests_per_minute} times a minute.",
                 headers={"retry-after": "10"},
@@ -105,6 +106,7 @@ class Security:
         if host is None or not self._settings.may_be_called(host):
             raise Problem(
                 403,
+                "UnknownHost",
                 "Unknown host name",
                 "Without a token only this machine's own names are answered, such as localhost.",
             )
@@ -117,7 +119,7 @@ class Security:
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         # Nor could a form of another site send this kind without asking first.
         if has_body and kind != "application/json":
-            raise Problem(415, "Unsupported media type", "Bodies are application/json.")
+            raise Problem(415, "NotJson", "Unsupported media type", "Bodies are application/json.")
 
     def _is_open(self, scope: Scope) -> bool:
         path: str = scope["path"]
@@ -135,6 +137,7 @@ class Security:
                 return
         raise Problem(
             401,
+            "TokenNeeded",
             "A token is needed",
             "Send it as Authorization: Bearer ..., or enter it on the page.",
             headers={"www-authenticate": "Bearer"},
@@ -158,7 +161,7 @@ class _Bounded:
 
 
 def _too_long(most: int) -> Problem:
-    return Problem(413, "Body too long", f"A body has at most {most} bytes.")
+    return Problem(413, "BodyTooLong", "Body too long", f"A body has at most {most} bytes.")
 
 
 def _check_origin(headers: Headers) -> None:
@@ -173,7 +176,12 @@ def _check_origin(headers: Headers) -> None:
         # No browser.
         same = True
     if not same:
-        raise Problem(403, "Cross-site request", "Only this application's own page may do this.")
+        raise Problem(
+            403,
+            "CrossSiteRequest",
+            "Cross-site request",
+            "Only this application's own page may do this.",
+        )
 
 
 def _hostname(url: str) -> str | None:

@@ -27,7 +27,9 @@ def enter(credentials: Credentials, here: Here, request: Request, response: Resp
     if here.settings.token is None:
         return
     if not here.settings.accepts(credentials.token):
-        raise Problem(401, "Wrong token", "That is not the token that slotwarden web expects.")
+        raise Problem(
+            401, "WrongToken", "Wrong token", "That is not the token that slotwarden web expects."
+        )
     response.set_cookie(
         COOKIE,
         here.settings.derived("session"),

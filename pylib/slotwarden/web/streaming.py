@@ -30,7 +30,9 @@ def _span(
 ) -> Span:
     """Refuse what cannot be followed, while there is still an answer to refuse with."""
     if request.app.state.live.full:
-        raise Problem(503, "Too many live connections", "Close a page, or ask again later.")
+        raise Problem(
+            503, "TooManyStreams", "Too many live connections", "Close a page, or ask again later."
+        )
     here.scheduler.calendar(first, days, channel=channel)
     here.scheduler.usage_history(first, first, channel=channel)
     return Span(channel, first, days)

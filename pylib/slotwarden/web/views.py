@@ -233,8 +233,8 @@ class ProblemView(BaseModel):
     title: str
     status: int
     detail: str
+    name: str
     sqlstate: str | None = None
-    name: str | None = None
     fields: dict[str, Any] = Field(default_factory=dict)
     hint: str | None = None
     resets_at: dt.datetime | None = None
