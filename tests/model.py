@@ -168,15 +168,22 @@ class Model:
             raise Refused("SWPST")
         if any(start <= at < end for start, end in self.channels[channel].blackouts):
             raise Refused("SWBLK")
-        others = [
+        self.unbooked(channel, video, moving)
+        if any(each.publish_time == at for each in self.live(channel) if each is not moving):
+            raise Refused("SWTKN")
+
+    def live(self, channel: str) -> list[Reservation]:
+        return [
             each
             for each in self.reservations.values()
-            if each.channel == channel and each.status in LIVE and each is not moving
+            if each.channel == channel and each.status in LIVE
         ]
-        if video is not None and any(each.video == video for each in others):
+
+    def unbooked(self, channel: str, video: str | None, moving: Reservation | None = None) -> None:
+        if video is not None and any(
+            each.video == video for each in self.live(channel) if each is not moving
+        ):
             raise Refused("SWDUP")
-        if any(each.publish_time == at for each in others):
-            raise Refused("SWTKN")
 
     def known(self, channel: str, kind: str) -> None:
         if channel not in self.channels:
@@ -263,15 +270,12 @@ class Model:
         call = ("reserve_next_slot", wish.channel, wish.kind, wish.video, first, days, append)
         if (done := self.replayed(wish.key, call)) is not None:
             return done
-        live = [
-            each.publish_time
-            for each in self.reservations.values()
-            if each.channel == wish.channel and each.status in LIVE
-        ]
-        after = max([self.now, *live]) if append else None
+        live = self.live(wish.channel)
+        after = max([self.now, *(each.publish_time for each in live)]) if append else None
         first = first or day_of(self.now, self.channels[wish.channel].time_zone)
         for at in self.free_slots(wish.channel, wish.kind, first, days, after):
             return self.book("reserve_next_slot", wish, at, call)
+        self.unbooked(wish.channel, wish.video)
         raise Refused("SWNON")
 
     def book_batch(self, wishes: Sequence[Wish], *, whole: bool) -> list[Reservation | Refused]:

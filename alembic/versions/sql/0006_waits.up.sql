@@ -34,6 +34,33 @@ return case
 end;
 
 
+-- An instant that can be a slot: finite, a whole minute, within the years that
+-- the calendar of every zone writes with four digits.
+create or replace function publish_time_refusal(p_publish_time timestamptz)
+returns refusal
+language sql
+stable
+return case
+  when p_publish_time is null
+    then invalid_argument('p_publish_time', 'a publish time is needed')
+  when not isfinite(p_publish_time)
+    or p_publish_time < '0001-01-02 00:00+00' or p_publish_time >= '9999-12-31 00:00+00'
+    then invalid_argument('p_publish_time', 'a publish time lies between 0001-01-02 and 9999-12-30, UTC')
+  when mod(extract(epoch from p_publish_time), 60) <> 0
+    then invalid_argument('p_publish_time', 'a publish time is a whole minute')
+end;
+
+
+create or replace function day_refusal(p_parameter text, p_day date)
+returns refusal
+language sql
+immutable
+return case
+  when p_day is null or not isfinite(p_day) or p_day < '0001-01-03' or p_day > '9999-12-29'
+    then invalid_argument(p_parameter, 'a day lies between 0001-01-03 and 9999-12-29')
+end;
+
+
 create or replace function units_of(p_charges charge[])
 returns integer
 language plpgsql
@@ -384,6 +411,18 @@ begin
   return v_reservation;
 end;
 $$;
+
+
+create or replace function horizon_refusal(p_from date, p_horizon_days integer)
+returns refusal
+language sql
+immutable
+return case
+  when not isfinite(p_from) or p_from < '0001-01-03' or p_from > '9998-12-29'
+    then invalid_argument('p_from', 'a day lies between 0001-01-03 and 9998-12-29')
+  when p_horizon_days is null or p_horizon_days not between 1 and 366
+    then invalid_argument('p_horizon_days', 'a horizon has 1 to 366 days')
+end;
 
 
 -- Books the first free slot, or says why there is none. What is lost to a

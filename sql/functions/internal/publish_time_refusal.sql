@@ -9,7 +9,7 @@ return case
     then invalid_argument('p_publish_time', 'a publish time is needed')
   when not isfinite(p_publish_time)
     or p_publish_time < '0001-01-02 00:00+00' or p_publish_time >= '9999-12-31 00:00+00'
-    then invalid_argument('p_publish_time', 'a publish time lies in the years 1 to 9999')
+    then invalid_argument('p_publish_time', 'a publish time lies between 0001-01-02 and 9999-12-30, UTC')
   when mod(extract(epoch from p_publish_time), 60) <> 0
     then invalid_argument('p_publish_time', 'a publish time is a whole minute')
 end;
