@@ -200,7 +200,7 @@ comment on function end_lock_wait(timestamptz) is
 
 -- Holds limits as they are, for calls that may create their days: a new day
 -- takes its maximum from its limit, and limits come before days in the order of
--- locks.
+-- locks. They are given in order of their names.
 create function share_limits(p_limit_ids text[], p_deadline timestamptz)
 returns void
 language plpgsql
@@ -210,9 +210,7 @@ as $$
 declare
   v_limit_id text;
 begin
-  for v_limit_id in
-    select distinct l.limit_id from unnest(p_limit_ids) as l (limit_id) order by l.limit_id
-  loop
+  foreach v_limit_id in array p_limit_ids loop
     -- Most limits are free: only a wait needs a bound.
     perform from daily_limit as l where l.limit_id = v_limit_id for share skip locked;
     if not found then
@@ -267,6 +265,10 @@ begin
     end if;
   end loop;
   if v_limits <> '{}' then
+    -- Those of one day are in order already.
+    if v_missing[1].day <> v_missing[cardinality(v_missing)].day then
+      v_limits := array(select distinct l from unnest(v_limits) as l order by l);
+    end if;
     perform share_limits(v_limits, p_deadline);
   end if;
 
@@ -471,6 +473,7 @@ begin
       select distinct r.limit_id
       from charge_rule as r
       where r.channel_id = p_channel.channel_id and r.video_type = p_type
+      order by r.limit_id
     ),
     p_deadline
   );
@@ -1516,7 +1519,7 @@ begin
   ));
   -- A day that gets its maximum back looks at its limit.
   perform share_limits(
-    array(select distinct c.limit_id from unnest(v_charges) as c), p_deadline
+    array(select distinct c.limit_id from unnest(v_charges) as c order by c.limit_id), p_deadline
   );
   perform lock_days(v_charges, p_deadline);
 

@@ -44,6 +44,7 @@ begin
       select distinct r.limit_id
       from charge_rule as r
       where r.channel_id = p_channel.channel_id and r.video_type = p_type
+      order by r.limit_id
     ),
     p_deadline
   );

@@ -37,6 +37,10 @@ begin
     end if;
   end loop;
   if v_limits <> '{}' then
+    -- Those of one day are in order already.
+    if v_missing[1].day <> v_missing[cardinality(v_missing)].day then
+      v_limits := array(select distinct l from unnest(v_limits) as l order by l);
+    end if;
     perform share_limits(v_limits, p_deadline);
   end if;
 

@@ -1,6 +1,6 @@
 -- Holds limits as they are, for calls that may create their days: a new day
 -- takes its maximum from its limit, and limits come before days in the order of
--- locks.
+-- locks. They are given in order of their names.
 create function share_limits(p_limit_ids text[], p_deadline timestamptz)
 returns void
 language plpgsql
@@ -10,9 +10,7 @@ as $$
 declare
   v_limit_id text;
 begin
-  for v_limit_id in
-    select distinct l.limit_id from unnest(p_limit_ids) as l (limit_id) order by l.limit_id
-  loop
+  foreach v_limit_id in array p_limit_ids loop
     -- Most limits are free: only a wait needs a bound.
     perform from daily_limit as l where l.limit_id = v_limit_id for share skip locked;
     if not found then

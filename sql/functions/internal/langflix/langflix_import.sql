@@ -37,7 +37,7 @@ begin
   ));
   -- A day that gets its maximum back looks at its limit.
   perform share_limits(
-    array(select distinct c.limit_id from unnest(v_charges) as c), p_deadline
+    array(select distinct c.limit_id from unnest(v_charges) as c order by c.limit_id), p_deadline
   );
   perform lock_days(v_charges, p_deadline);
 
