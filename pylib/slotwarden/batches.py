@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 from .arguments import as_date, as_instant, as_items, as_text, as_wall_clock
 from .calls import NESTED_RESERVATION, Calls, nested_reservation
@@ -69,16 +70,13 @@ class Batches(Calls):
         """
         wishes = as_items("requests", requests)
         items = [self._item(place, wish) for place, wish in enumerate(wishes, start=1)]
-        rows = self._executor.call(
+        return self._executor.call(
             "reserve_slots",
             _RESULT_COLUMNS,
             {"requests": json.dumps(items), "all_or_nothing": all_or_nothing},
+            _result,
             changes=True,
         )
-        return [
-            BatchResult(item, outcome, nested_reservation(reservation), message, detail)
-            for item, outcome, message, detail, *reservation in rows
-        ]
 
     def _item(self, place: int, wish: BookingWish) -> dict[str, str]:
         if not isinstance(wish, BookingWish):
@@ -94,6 +92,11 @@ class Batches(Calls):
                 detail={**error.detail, "item": place},
                 hint=error.hint,
             ) from error
+
+
+def _result(row: Sequence[Any]) -> BatchResult:
+    item, outcome, message, detail, *reservation = row
+    return BatchResult(item, outcome, nested_reservation(reservation), message, detail)
 
 
 def _texts(wish: BookingWish, channel: str) -> dict[str, str]:

@@ -45,8 +45,8 @@ class Calls:
         return self.channel if channel is None else channel
 
     def _row(self, record: type[R], function: str, **arguments: object) -> R:
-        (row,) = self._executor.call(function, record.selected(), arguments, changes=True)
-        return record.from_values(row)
+        (made,) = self._rows(record, function, arguments, changes=True)
+        return made
 
     def _rows(
         self,
@@ -56,8 +56,9 @@ class Calls:
         *,
         changes: bool = False,
     ) -> list[R]:
-        rows = self._executor.call(function, record.selected(), arguments, changes=changes)
-        return [record.from_values(row) for row in rows]
+        return self._executor.call(
+            function, record.selected(), arguments, record.from_values, changes=changes
+        )
 
 
 def nested_reservation(values: Sequence[Any]) -> Reservation | None:

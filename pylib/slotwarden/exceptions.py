@@ -258,6 +258,9 @@ class OutcomeUnknown(SlotwardenError):
     Whether it took effect cannot be known from here: no subclass of
     `DatabaseUnavailable`, so that nobody repeats it by mistake. ``retryable``
     with a ``request_key`` only: the same call with the same key settles it.
+
+    Also raised where the statement was carried out, as ``message`` then says,
+    but its answer cannot be read, say by a type that the application registered.
     """
 
     function = _Detail("function", str)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -16,7 +16,17 @@ from .arguments import Check, as_integer, check_arguments, checks_of
 from .database import DRIVERS, create_engine, quote_identifier
 from .errors import translate_error
 from .exceptions import InvalidArgument, OutcomeUnknown, TransactionConflict
-from .pooled import Rows, driver_of, execute_pooled, is_watched, live_connection
+from .pooled import (
+    Rows,
+    UnreadableAnswer,
+    driver_of,
+    execute_pooled,
+    is_watched,
+    live_connection,
+    require_readable_dates,
+)
+
+T = TypeVar("T")
 
 Target = Engine | Connection | Session | scoped_session[Session] | URL | str
 """What a scheduler can work through."""
@@ -28,6 +38,7 @@ _UNKNOWN_WITH_KEY = "Repeat the call with the same request_key; that settles it.
 _UNKNOWN_WITHOUT_KEY = (
     "See whether it was carried out before repeating it; a request_key makes that safe."
 )
+_UNREADABLE = "Look at what is booked; the cause says what could not be read."
 
 
 class Executor:
@@ -68,10 +79,11 @@ class Executor:
         function: str,
         columns: Sequence[str],
         arguments: Mapping[str, object],
+        made: Callable[[Sequence[Any]], T],
         *,
         changes: bool,
-    ) -> Rows:
-        """Call a function of the workspace and give its rows, in order of ``columns``.
+    ) -> list[T]:
+        """Call a function of the workspace and give what is made of its rows.
 
         Parameters
         ----------
@@ -83,6 +95,9 @@ class Executor:
         arguments : mapping
             Values by parameter name without ``p_``; always the same names for
             a function.
+        made : callable
+            Makes one result of the values of ``columns``, in their order. Here,
+            so that a caller learns that a call has committed even if that fails.
         changes : bool
             Whether it may change anything; if not, losing the connection
             leaves nothing in doubt.
@@ -92,9 +107,7 @@ class Executor:
             prepared = self._prepared[function] = self._prepare(function, columns, arguments)
         values = check_arguments(prepared.checks, arguments)
         try:
-            if isinstance(self._target, Engine):
-                return self._repeated(self._target, prepared.statement, values, changes=changes)
-            return self._joined(self._target, prepared.statement, values, changes=changes)
+            return self._carried_out(prepared.statement, values, made, changes=changes)
         except UnicodeEncodeError as error:
             raise InvalidArgument(
                 f"a text does not fit the connection's encoding, {error.encoding}",
@@ -106,7 +119,7 @@ class Executor:
             raise OutcomeUnknown(
                 lost.message,
                 detail={"function": function, "request_key": key},
-                hint=_UNKNOWN_WITHOUT_KEY if key is None else _UNKNOWN_WITH_KEY,
+                hint=lost.hint or (_UNKNOWN_WITHOUT_KEY if key is None else _UNKNOWN_WITH_KEY),
                 sqlstate=lost.sqlstate,
             ) from lost.__cause__
 
@@ -135,17 +148,32 @@ class Executor:
         statement = f"select {selected} from {self._prefix}{function}({named}) as result"  # noqa: S608
         return _Prepared(statement, checks)
 
-    def _joined(
+    def _carried_out(
         self,
-        target: Connection | Session | scoped_session[Session],
         statement: str,
         values: dict[str, Any],
+        made: Callable[[Sequence[Any]], T],
         *,
         changes: bool,
-    ) -> Rows:
-        connection, commits = self._connection_of(target)
-        with self._translated(commits=changes and commits):
-            return connection.exec_driver_sql(statement, values).all()
+    ) -> list[T]:
+        commits = changes
+        try:
+            if isinstance(self._target, Engine):
+                rows = self._repeated(self._target, statement, values, changes=changes)
+            else:
+                connection, autocommit = self._connection_of(self._target)
+                commits = changes and autocommit
+                with self._translated(commits=commits):
+                    rows = _executed(connection, statement, values)
+            return _all_made(made, rows)
+        except UnreadableAnswer as unreadable:
+            reason = unreadable.reason
+        if not commits:
+            raise reason
+        raise OutcomeUnknown(
+            f"the call was carried out, but its answer could not be read: {reason}",
+            hint=_UNREADABLE,
+        ) from reason
 
     def _connection_of(
         self, target: Connection | Session | scoped_session[Session]
@@ -179,7 +207,7 @@ class Executor:
             with self._translated(commits=False):
                 connection = live_connection(engine.connect)
             with connection, _autocommit(connection), self._translated(commits=changes):
-                return connection.exec_driver_sql(statement, values).all()
+                return _executed(connection, statement, values)
         try:
             return execute_pooled(engine, statement, values)
         except DBAPIError as error:
@@ -206,6 +234,31 @@ class _Prepared(NamedTuple):
     checks: Sequence[Check]
 
 
+def _executed(connection: Connection, statement: str, values: dict[str, Any]) -> Rows:
+    """Execute a statement by SQLAlchemy's way.
+
+    Raises
+    ------
+    InvalidArgument
+        As `require_readable_dates`; nothing was sent.
+    UnreadableAnswer
+        It was carried out.
+    """
+    require_readable_dates(driver_of(connection))
+    result = connection.exec_driver_sql(statement, values)
+    try:
+        return result.all()
+    except Exception as error:
+        raise UnreadableAnswer(error) from error
+
+
+def _all_made(made: Callable[[Sequence[Any]], T], rows: Rows) -> list[T]:
+    try:
+        return [made(row) for row in rows]
+    except Exception as error:
+        raise UnreadableAnswer(error) from error
+
+
 def _require_supported(target: Engine | Connection) -> None:
     if target.dialect.name != "postgresql" or target.dialect.driver not in DRIVERS:
         raise InvalidArgument(
@@ -230,4 +283,8 @@ def _autocommit(connection: Connection) -> Iterator[None]:
         yield
     finally:
         if not before and not driver_connection.closed:
-            driver_connection.autocommit = False
+            try:
+                driver_connection.autocommit = False
+            except connection.dialect.loaded_dbapi.Error as error:
+                # The statement has its outcome, which this must not hide.
+                connection.invalidate(error)

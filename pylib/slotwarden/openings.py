@@ -69,7 +69,7 @@ class Openings(Calls):
         ------
         InvalidArgument (SWARG), UnknownChannel (SWCHN)
         """
-        (row,) = self._executor.call(
+        (made,) = self._executor.call(
             "add_blackout",
             _BLACKOUT_COLUMNS,
             {
@@ -78,9 +78,10 @@ class Openings(Calls):
                 "reason": reason,
                 "channel": self._channel(channel),
             },
+            Blackout.from_values,
             changes=True,
         )
-        return Blackout.from_values(row)
+        return made
 
     def list_blackouts(
         self, *, since: dt.datetime | None = None, channel: str | None = None
@@ -91,13 +92,13 @@ class Openings(Calls):
         ------
         UnknownChannel (SWCHN)
         """
-        rows = self._executor.call(
+        return self._executor.call(
             "list_blackouts",
             _BLACKOUT_COLUMNS,
             {"channel": self._channel(channel), "from": since},
+            Blackout.from_values,
             changes=False,
         )
-        return [Blackout.from_values(row) for row in rows]
 
     def remove_blackout(self, blackout_id: int) -> Blackout | None:
         """Let the channel publish again; give what was removed, None if there was nothing.
@@ -106,7 +107,11 @@ class Openings(Calls):
         ------
         InvalidArgument (SWARG)
         """
-        rows = self._executor.call(
-            "remove_blackout", _BLACKOUT_COLUMNS, {"blackout_id": blackout_id}, changes=True
+        removed = self._executor.call(
+            "remove_blackout",
+            _BLACKOUT_COLUMNS,
+            {"blackout_id": blackout_id},
+            Blackout.from_values,
+            changes=True,
         )
-        return Blackout.from_values(rows[0]) if rows else None
+        return removed[0] if removed else None

@@ -18,7 +18,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import Pool, PoolProxiedConnection
 
-from .exceptions import DatabaseUnavailable
+from .exceptions import DatabaseUnavailable, InvalidArgument
 
 C = TypeVar("C", Connection, PoolProxiedConnection)
 
@@ -26,6 +26,14 @@ Rows = Sequence[Sequence[Any]]
 """Rows of a result, with their values in the order of its columns."""
 
 _MOST_DISCARDED = 100
+
+
+class UnreadableAnswer(Exception):
+    """A statement was carried out, but what it answered could not be read; ``reason`` says why."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def is_watched(engine: Engine) -> bool:
@@ -49,6 +57,10 @@ def execute_pooled(engine: Engine, statement: str, values: dict[str, Any]) -> Ro
     ------
     sqlalchemy.exc.DBAPIError
         As SQLAlchemy has it; its ``statement`` is None if nothing was sent.
+    InvalidArgument
+        As `require_readable_dates`; nothing was sent.
+    UnreadableAnswer
+        It was committed.
     """
     driver_error = engine.dialect.loaded_dbapi.Error
     pool = engine.pool
@@ -59,7 +71,9 @@ def execute_pooled(engine: Engine, statement: str, values: dict[str, Any]) -> Ro
     driver_connection = driver_of(connection)
     autocommit = True
     sent = None
+    answered = False
     try:
+        require_readable_dates(driver_connection)
         # SQLAlchemy's own isolation level AUTOCOMMIT may send a SET, which is
         # a round trip and changes the session, each time.
         autocommit = driver_connection.autocommit
@@ -68,17 +82,24 @@ def execute_pooled(engine: Engine, statement: str, values: dict[str, Any]) -> Ro
         sent = statement
         cursor = driver_connection.cursor()
         cursor.execute(statement, values)
+        answered = True
         rows = cursor.fetchall()
         cursor.close()
     except driver_error as error:
         wrapped = _wrapped(error, engine, driver_connection, sent, values)
         if wrapped.connection_invalidated:
             _drop(connection, engine, pool, error)
+        if answered:
+            wrapped.__cause__ = error
+            raise UnreadableAnswer(wrapped) from wrapped
         raise wrapped from error
+    except Exception as error:
+        if answered:
+            raise UnreadableAnswer(error) from error
+        raise
     except BaseException as error:
-        if not isinstance(error, Exception):
-            # Interrupted: the next answer might be the one that was not waited for.
-            connection.invalidate(error)
+        # Interrupted: the next answer might be the one that was not waited for.
+        connection.invalidate(error)
         raise
     finally:
         _give_back(connection, driver_error, autocommit=autocommit)
@@ -151,6 +172,32 @@ def live_connection(connect: Callable[[], C]) -> C:
         connection.invalidate()
         connection.close()
     return connect()
+
+
+def require_readable_dates(driver_connection: DBAPIConnection) -> None:
+    """Refuse a session whose dates a driver may fail to read, when it is too late.
+
+    The server reports the setting by itself, so looking costs no round trip. A
+    pooler that keeps it back, as one whose connection is closed, refuses nothing.
+
+    Raises
+    ------
+    InvalidArgument
+        Its DateStyle is not ISO.
+    """
+    if driver_connection.closed:
+        return
+    if hasattr(driver_connection, "get_parameter_status"):
+        style = driver_connection.get_parameter_status("DateStyle")
+    else:
+        reported = driver_connection.pgconn.parameter_status(b"DateStyle")
+        style = reported and reported.decode()
+    if style and not style.startswith("ISO"):
+        raise InvalidArgument(
+            f"the session's DateStyle is {style}, of which drivers do not read all dates",
+            hint="Connect with ?options=-cdatestyle%3DISO, or let the role or the database"
+            " have that setting.",
+        )
 
 
 def driver_of(connection: Connection | PoolProxiedConnection) -> DBAPIConnection:

@@ -30,14 +30,27 @@ class CountedAt(StrEnum):
     UPLOAD = "upload"
 
 
+def _duration(value: dt.timedelta | Decimal) -> dt.timedelta:
+    """Give a duration of `Record.selected`, which is in seconds."""
+    return (
+        value
+        if isinstance(value, dt.timedelta)
+        else dt.timedelta(microseconds=round(value * 1_000_000))
+    )
+
+
 # By the type of a field. A status is looked up in a cache of C's, as an enum's own look-up is slow.
 _CONVERT: dict[object, Callable[[Any], Any]] = {
     # The session's TimeZone must not show in what a caller sees.
     dt.datetime: methodcaller("astimezone", dt.UTC),
+    dt.timedelta: _duration,
     UploadStatus: cache(UploadStatus),
     CountedAt: cache(CountedAt),
     uuid.UUID: lambda value: uuid.UUID(str(value)),
 }
+
+# How a field is selected; drivers read an interval in some of the styles of IntervalStyle only.
+_SELECTED: dict[object, str] = {dt.timedelta: "extract(epoch from result.{})"}
 
 
 def _conversion(hint: object) -> Callable[[Any], Any] | None:
@@ -80,7 +93,8 @@ class Record:
     @cache
     def selected(cls) -> tuple[str, ...]:
         """Give what to select, of a ``result``, for `from_values`."""
-        return tuple(f"result.{name}" for name in cls.columns())
+        hints = get_type_hints(cls)
+        return tuple(_SELECTED.get(hints[name], "result.{}").format(name) for name in cls.columns())
 
     @classmethod
     @cache

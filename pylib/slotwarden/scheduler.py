@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any
 
 from .administration import Administration
 from .batches import Batches
@@ -17,6 +19,11 @@ from .takeover import Takeover
 from .uploads import Uploads
 
 _OUTCOME_COLUMNS = ("result.outcome", "result.message", "result.detail", *NESTED_RESERVATION)
+
+
+def _outcome(row: Sequence[Any]) -> ReservationOutcome:
+    outcome, message, detail, *reservation = row
+    return ReservationOutcome(outcome, nested_reservation(reservation), message, detail)
 
 
 class Scheduler(Batches, Uploads, Reading, Openings, Administration, Takeover):
@@ -133,7 +140,7 @@ class Scheduler(Batches, Uploads, Reading, Openings, Administration, Takeover):
         limit reached (SWLIM), the video booked already (SWDUP) or the channel
         blacked out (SWBLK); everything else is raised.
         """
-        (row,) = self._executor.call(
+        (outcome,) = self._executor.call(
             "try_reserve_slot",
             _OUTCOME_COLUMNS,
             {
@@ -144,10 +151,10 @@ class Scheduler(Batches, Uploads, Reading, Openings, Administration, Takeover):
                 "channel": self._channel(channel),
                 "request_key": request_key,
             },
+            _outcome,
             changes=True,
         )
-        outcome, message, detail, *reservation = row
-        return ReservationOutcome(outcome, nested_reservation(reservation), message, detail)
+        return outcome
 
     def cancel_reservation(
         self, reservation_id: int, *, expected_version: int | None = None

@@ -253,13 +253,14 @@ class Takeover(Calls):
         ------
         UnknownChannel (SWCHN), UnknownVideoType (SWTYP), LockTimeout (55P03)
         """
-        (row,) = self._executor.call(
+        (accounted,) = self._executor.call(
             "account_upload",
             ExternalUsage.selected(),
             {"type": type, "units": units, "day": day, "channel": self._channel(channel)},
+            lambda row: None if row[0] is None else ExternalUsage.from_values(row),
             changes=True,
         )
-        return None if row[0] is None else ExternalUsage.from_values(row)
+        return accounted
 
     def langflix_settings(self, *, channel: str | None = None) -> list[LangflixSetting]:
         """Give the settings of a channel that LangFlix's ``ScheduleConfig`` speaks of.
