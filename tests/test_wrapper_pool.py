@@ -11,8 +11,9 @@ import pytest
 from psycopg2.extensions import cursor as PgCursor  # noqa: N812
 from sqlalchemy import Engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
 
-from slotwarden import OutcomeUnknown, Scheduler, SlotTaken
+from slotwarden import InvalidArgument, OutcomeUnknown, Scheduler, SlotTaken
 from slotwarden.database import create_engine
 from wrapper_relay import Relay
 
@@ -154,4 +155,60 @@ def test_an_interrupted_call_leaves_no_connection_in_doubt(database_url: str) ->
     assert mine.pool.checkedout() == 0  # type: ignore[attr-defined]
     with mine.connect() as connection:
         assert connection.scalar(text("select pg_backend_pid()")) != before
+    mine.dispose()
+
+
+def test_threads_that_share_one_connection_are_refused(driver_url: str) -> None:
+    mine = create_engine(driver_url, poolclass=StaticPool)
+    with pytest.raises(InvalidArgument, match="share one connection") as caught:
+        Scheduler(mine)
+    assert caught.value.hint
+    with mine.begin() as connection:
+        assert Scheduler(connection).reserve_slot(DAY, "final", TEN).version == 1
+    mine.dispose()
+
+
+@pytest.mark.parametrize(
+    "options", [{"stream_results": True}, {"yield_per": 1}, {"no_parameters": True}]
+)
+def test_the_applications_execution_options_change_no_call(
+    driver_url: str, options: dict[str, Any]
+) -> None:
+    mine = create_engine(driver_url, execution_options=options)
+    event.listen(mine, "before_cursor_execute", lambda *_: None)
+    scheduler = Scheduler(mine)
+    scheduler.reserve_slot(DAY, "final", TEN)
+    scheduler.reserve_slot(DAY, "final", ELEVEN)
+    with pytest.raises(SlotTaken):
+        scheduler.reserve_slot(DAY, "final", TEN)
+    assert [entry.local_time for entry in scheduler.calendar(DAY, 1)] == [TEN, ELEVEN]
+    for level in ("AUTOCOMMIT", "READ COMMITTED"):
+        with mine.connect() as connection:
+            connection.execution_options(isolation_level=level)
+            assert len(Scheduler(connection).calendar(DAY, 1)) == 2
+            with pytest.raises(SlotTaken):
+                Scheduler(connection).reserve_slot(DAY, "final", TEN)
+    mine.dispose()
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_call_without_arguments_sends_its_percent_signs_as_they_are_meant(
+    driver_url: str, watched: bool
+) -> None:
+    mine = create_engine(driver_url, execution_options={"no_parameters": True})
+    if watched:
+        event.listen(mine, "before_cursor_execute", lambda *_: None)
+    with mine.begin() as connection:
+        connection.exec_driver_sql(
+            """
+            create schema "100%";
+            create function "100%".list_channels() returns table (
+              channel_id text, time_zone text, upload_lead interval, video_types text[],
+              created_at timestamptz
+            )
+            language sql as $$ select * from slotwarden.list_channels() $$;
+            """
+        )
+    (entry,) = Scheduler(mine, schema="100%").list_channels()
+    assert entry.channel_id == "default"
     mine.dispose()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.pool import StaticPool
 
 from .arguments import Check, as_integer, check_arguments, checks_of
 from .database import DRIVERS, create_engine, quote_identifier
@@ -19,6 +20,7 @@ from .exceptions import InvalidArgument, OutcomeUnknown, TransactionConflict
 from .pooled import (
     Rows,
     UnreadableAnswer,
+    autocommitting,
     driver_of,
     execute_pooled,
     is_watched,
@@ -33,6 +35,10 @@ Target = Engine | Connection | Session | scoped_session[Session] | URL | str
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
+
+# The caller's own may ask for a cursor on the server, which there is in transactions only; or
+# for percent signs as they stand.
+_AT_ONCE = {"stream_results": False, "yield_per": None, "no_parameters": False}
 
 _UNKNOWN_WITH_KEY = "Repeat the call with the same request_key; that settles it."
 _UNKNOWN_WITHOUT_KEY = (
@@ -206,7 +212,7 @@ class Executor:
         if is_watched(engine):
             with self._translated(commits=False):
                 connection = live_connection(engine.connect)
-            with connection, _autocommit(connection), self._translated(commits=changes):
+            with connection, autocommitting(connection), self._translated(commits=changes):
                 return _executed(connection, statement, values)
         try:
             return execute_pooled(engine, statement, values)
@@ -245,7 +251,7 @@ def _executed(connection: Connection, statement: str, values: dict[str, Any]) ->
         It was carried out.
     """
     require_readable_dates(driver_of(connection))
-    result = connection.exec_driver_sql(statement, values)
+    result = connection.exec_driver_sql(statement, values, execution_options=_AT_ONCE)
     try:
         return result.all()
     except Exception as error:
@@ -266,25 +272,9 @@ def _require_supported(target: Engine | Connection) -> None:
             hint="Make the engine with slotwarden.create_engine, or with a"
             " postgresql+psycopg2:// URL.",
         )
-
-
-@contextmanager
-def _autocommit(connection: Connection) -> Iterator[None]:
-    """Let the one statement commit by itself, with nothing sent before or after it.
-
-    SQLAlchemy's own isolation level AUTOCOMMIT sends a SET, which is a round
-    trip and changes the session, each time that a pooled connection is used.
-    """
-    driver_connection = driver_of(connection)
-    before = driver_connection.autocommit
-    if not before:
-        driver_connection.autocommit = True
-    try:
-        yield
-    finally:
-        if not before and not driver_connection.closed:
-            try:
-                driver_connection.autocommit = False
-            except connection.dialect.loaded_dbapi.Error as error:
-                # The statement has its outcome, which this must not hide.
-                connection.invalidate(error)
+    if isinstance(target, Engine) and isinstance(target.pool, StaticPool):
+        # What one thread commits, another would roll back, unnoticed by both.
+        raise InvalidArgument(
+            "slotwarden cannot work through an engine whose threads share one connection",
+            hint="Make the engine without poolclass=StaticPool, or pass a connection of it.",
+        )

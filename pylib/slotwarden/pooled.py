@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import select
 import selectors
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
@@ -104,6 +105,28 @@ def execute_pooled(engine: Engine, statement: str, values: dict[str, Any]) -> Ro
     finally:
         _give_back(connection, driver_error, autocommit=autocommit)
     return rows
+
+
+@contextmanager
+def autocommitting(connection: Connection) -> Iterator[None]:
+    """Let the one statement commit by itself, with nothing sent before or after it.
+
+    SQLAlchemy's own isolation level AUTOCOMMIT sends a SET, which is a round
+    trip and changes the session, each time that a pooled connection is used.
+    """
+    driver_connection = driver_of(connection)
+    before = driver_connection.autocommit
+    if not before:
+        driver_connection.autocommit = True
+    try:
+        yield
+    finally:
+        if not before and not driver_connection.closed:
+            try:
+                driver_connection.autocommit = False
+            except connection.dialect.loaded_dbapi.Error as error:
+                # The statement has its outcome, which this must not hide.
+                connection.invalidate(error)
 
 
 def _give_back(
