@@ -19,6 +19,7 @@ from slotwarden import (
     Reservation,
     Scheduler,
     SlotTaken,
+    migrations,
     normalise_url,
     translated_errors,
 )
@@ -53,6 +54,20 @@ def test_a_port_where_nobody_listens() -> None:
         scheduler = Scheduler(f"postgresql://127.0.0.1:{port}/none")
         with pytest.raises(DatabaseUnavailable, match="refused"):
             scheduler.reserve_slot(DAY, "final", TEN)
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+@pytest.mark.parametrize("made", [str, slotwarden_engine])
+def test_no_server_to_migrate(driver: str, made: Callable[[str], Engine | str]) -> None:
+    database = made(f"postgresql+{driver}:///none?host=/nonexistent")
+    calls: dict[str, Callable[[], object]] = {
+        "upgrade": lambda: migrations.upgrade(database),
+        "downgrade": lambda: migrations.downgrade(database, revision="base"),
+        "current": lambda: migrations.current(database),
+    }
+    for call in calls.values():
+        with pytest.raises(DatabaseUnavailable, match="No such file"):
+            call()
 
 
 def test_a_callers_connection_to_no_server() -> None:

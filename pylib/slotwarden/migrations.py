@@ -21,6 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, inspect
 
 from slotwarden.database import check_name, create_engine
+from slotwarden.errors import translated_errors
 from slotwarden.exceptions import InvalidArgument
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def downgrade(database: Engine | URL | str, *, schema: str = "slotwarden", revis
 
     Raises
     ------
+    DatabaseUnavailable
+        The database cannot be reached.
     InvalidArgument
         SWARG: as in `upgrade`.
     """
@@ -110,7 +113,15 @@ def downgrade(database: Engine | URL | str, *, schema: str = "slotwarden", revis
 
 
 def current(database: Engine | URL | str, *, schema: str = "slotwarden") -> str | None:
-    """Return the revision of the workspace; ``None``: it is not installed."""
+    """Return the revision of the workspace; ``None``: it is not installed.
+
+    Raises
+    ------
+    DatabaseUnavailable
+        The database cannot be reached.
+    InvalidArgument
+        SWARG: a schema's name that PostgreSQL cannot have.
+    """
     check_name(schema, "a schema")
     with _connected(database) as connection:
         if not inspect(connection).has_table("alembic_version", schema=schema):
@@ -218,15 +229,20 @@ def _config(schema: str, roles: Roles | None) -> Config:
 @contextmanager
 def _connected(database: Engine | URL | str) -> Iterator[Connection]:
     if isinstance(database, Engine):
-        with database.connect() as connection:
+        with _connection(database) as connection:
             yield connection
         return
     engine = create_engine(database)
     try:
-        with engine.connect() as connection:
+        with _connection(engine) as connection:
             yield connection
     finally:
         engine.dispose()
+
+
+def _connection(engine: Engine) -> Connection:
+    with translated_errors(commits=False):
+        return engine.connect()
 
 
 @contextmanager
