@@ -78,10 +78,10 @@ def test_the_database_is_set_to_a_configuration(engine: Engine, day: dt.date) ->
         day, dt.time(8, 15), dt.UTC
     )
     assert maxima(engine) == {"final": 3, "short": 4, "api_units": 20000, "daily_total": 5}
-    assert Scheduler(engine).langflix_settings()[0].posting_times == [
+    assert Scheduler(engine).langflix_settings()[0].posting_times == (
         "08:15",
         "20:30",
-    ]
+    )
     assert made.apply_config() == []
     assert made.config.time_slots == ["20:30", "08:15", "20:30"]
 

@@ -168,6 +168,17 @@ def test_plain_values_for_json(scheduler: Scheduler) -> None:
     assert made.to_dict()["upload_lead"] == 60.0
 
 
+def test_records_of_lists_have_a_hash_and_are_lists_for_json(scheduler: Scheduler) -> None:
+    (channel,) = scheduler.list_channels()
+    assert channel.video_types == ("final", "short")
+    assert {channel} == set(scheduler.list_channels())
+    assert channel.to_dict()["video_types"] == ["final", "short"]
+    scheduler.set_posting_times([TEN])
+    setting = scheduler.langflix_settings()[0]
+    assert setting.posting_times == ("10:00",)
+    assert setting in set(scheduler.langflix_settings())
+
+
 def test_columns_of_a_newer_schema_are_ignored(scheduler: Scheduler, engine: Engine) -> None:
     _run(engine, "alter table slotwarden.reservation add column mood text default 'good'")
     assert scheduler.reserve_slot(DAY, "final", TEN).version == 1

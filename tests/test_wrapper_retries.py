@@ -97,6 +97,32 @@ def test_a_conflict_is_repeated(
     assert _drift(engine) == []
 
 
+def test_a_conflict_that_lasts_is_repeated_as_often_as_was_asked(
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slotwarden.execution._LONGEST_PAUSE", 0)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            """
+            create schema torn;
+            create sequence torn.calls;
+            create function torn.add_video_type(p_type text, p_channel text)
+            returns table (channel_id text, video_type text) language plpgsql as $$
+            begin
+              perform nextval('torn.calls');
+              raise serialization_failure;
+            end $$;
+            """
+        )
+    with (
+        Scheduler(database_url, schema="torn", retries=1100) as scheduler,
+        pytest.raises(TransactionConflict),
+    ):
+        scheduler.add_video_type("teaser")
+    with engine.connect() as connection:
+        assert connection.scalar(text("select last_value from torn.calls")) == 1101
+
+
 def test_a_conflict_without_retries_is_raised(
     engine: Engine,
     background: Callable[[str], InBackground],

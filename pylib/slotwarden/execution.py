@@ -35,6 +35,8 @@ Target = Engine | Connection | Session | scoped_session[Session] | URL | str
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
+# By then the longest is reached; of thousands, no float would be left.
+_DOUBLINGS = 10
 
 # The caller's own may ask for a cursor on the server, which there is in transactions only; or
 # for percent signs as they stand.
@@ -202,7 +204,7 @@ class Executor:
                 return self._autocommitted(engine, statement, values, changes=changes)
             except TransactionConflict:
                 # Random, so that those who collided do not meet again.
-                longest = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE)
+                longest = min(_FIRST_PAUSE * 2 ** min(attempt, _DOUBLINGS), _LONGEST_PAUSE)
                 time.sleep(random.uniform(0, longest))  # noqa: S311
         return self._autocommitted(engine, statement, values, changes=changes)
 

@@ -199,7 +199,7 @@ class ChannelEntry(Record):
     channel_id: str
     time_zone: str
     upload_lead: dt.timedelta
-    video_types: list[str]
+    video_types: tuple[str, ...]
     created_at: dt.datetime
 
 

@@ -44,6 +44,8 @@ _CONVERT: dict[object, Callable[[Any], Any]] = {
     # The session's TimeZone must not show in what a caller sees.
     dt.datetime: methodcaller("astimezone", dt.UTC),
     dt.timedelta: _duration,
+    # Of a list, a frozen record would have no hash.
+    tuple[str, ...]: tuple,
     UploadStatus: cache(UploadStatus),
     CountedAt: cache(CountedAt),
     uuid.UUID: lambda value: uuid.UUID(str(value)),
@@ -66,6 +68,7 @@ _PLAIN: tuple[tuple[type, Callable[[Any], object]], ...] = (
     (Decimal, float),
     (uuid.UUID, str),
     (StrEnum, str),
+    (tuple, list),
 )
 
 

@@ -73,7 +73,7 @@ class LangflixSetting(Record):
     warn_percent: int | None
     own: bool
     time_zone: str
-    posting_times: list[str]
+    posting_times: tuple[str, ...]
 
 
 class Takeover(Calls):
