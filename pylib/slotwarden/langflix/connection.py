@@ -72,7 +72,8 @@ class Database:
             raise TypeError("calls through an engine have no connection of their own")
         if isinstance(self._session, Connection):
             return self._session
-        return self._session.connection()
+        with translated_errors(schema=self.schema, commits=False):
+            return self._session.connection()
 
     @contextmanager
     def surviving(self) -> Iterator[None]:
@@ -83,7 +84,11 @@ class Database:
         if not self.has_transaction:
             yield
             return
-        with self._connection().begin_nested():
+        # Also for the savepoint itself, which may be the first to find the connection lost.
+        with (
+            translated_errors(schema=self.schema, commits=False),
+            self._connection().begin_nested(),
+        ):
             yield
 
     def rows(self, query: str, values: Mapping[str, object]) -> Sequence[RowMapping]:

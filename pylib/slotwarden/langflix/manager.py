@@ -89,7 +89,8 @@ class YouTubeScheduleManager:
         with connection_errors():
             if self._given is None:
                 return []
-            rows = self._scheduler.langflix_settings()
+            with self._database.surviving():
+                rows = self._scheduler.langflix_settings()
             changes = ChannelSettings(rows).changes_to(self._given)
             self._database.apply(changes)
             self._applied = True
@@ -118,7 +119,7 @@ class YouTubeScheduleManager:
         """
         _require_type(video_type)
         settings = self._settings()
-        with connection_errors():
+        with connection_errors(), self._database.surviving():
             slots = self._scheduler.available_slots(
                 video_type, preferred_date, 1, horizon_days=HORIZON_DAYS
             )
@@ -153,11 +154,13 @@ class YouTubeScheduleManager:
                     hint="YouTubeScheduleManager(session=...).check_daily_quota(day, lock=True)",
                 )
             settings = self._settings()
-            rows = (
-                self._scheduler.lock_day(target_date)
-                if lock
-                else self._scheduler.daily_status(target_date)
-            )
+            # What is locked stays locked when a savepoint is released.
+            with self._database.surviving():
+                rows = (
+                    self._scheduler.lock_day(target_date)
+                    if lock
+                    else self._scheduler.daily_status(target_date)
+                )
         return daily_quota(target_date, settings, rows)
 
     def schedule_video(
@@ -228,14 +231,14 @@ class YouTubeScheduleManager:
         """
         _require_type(video_type)
         self._settle()
-        with connection_errors():
+        with connection_errors(), self._database.surviving():
             self._scheduler.account_upload(video_type, quota_used, target_date)
 
     def get_quota_warnings(self) -> list[str]:
         """Tell what is nearly used up today, each limit by its own calendar."""
         settings = self._settings()
         threshold = (self._given or settings.as_config()).warning_threshold
-        with connection_errors():
+        with connection_errors(), self._database.surviving():
             rows = self._scheduler.daily_status()
         return warnings_of(settings, rows, threshold)
 
@@ -301,7 +304,7 @@ class YouTubeScheduleManager:
 
     def _settings(self) -> ChannelSettings:
         self._settle()
-        with connection_errors():
+        with connection_errors(), self._database.surviving():
             return ChannelSettings(self._scheduler.langflix_settings())
 
 
