@@ -25,8 +25,8 @@ from slotwarden.embedded import EmbeddedServer, shared_server
 kind = sys.argv[1]
 if kind == "shared":
     context = shared_server()
-elif kind == "private":
-    context = EmbeddedServer(durable=False)
+elif kind in ("private", "durable"):
+    context = EmbeddedServer(durable=kind == "durable")
 else:
     context = EmbeddedServer(Path(kind), durable=False)
 with context as server:

@@ -22,6 +22,24 @@ from slotwarden.embedded import EmbeddedServer, shared_server
 from slotwarden.embedded.account import server_account
 from slotwarden.embedded.places import own_directory
 
+# The child leaves the context, and so calls `stop`, as any that ends by sys.exit or an error.
+_FORKING = """
+import os, sys
+import psycopg2
+from slotwarden.embedded import EmbeddedServer, shared_server
+made = shared_server() if sys.argv[1] == "shared" else EmbeddedServer(durable=False)
+with made as server:
+    child = os.fork()
+    if child == 0:
+        sys.exit(3)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(server.pid, status, server.log_file.exists())
+    with psycopg2.connect(server.url()) as connection, connection.cursor() as cursor:
+        cursor.execute("select 1")
+        print(cursor.fetchone()[0])
+    connection.close()
+"""
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs another user, so root")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs PR_SET_PDEATHSIG")
 
@@ -223,6 +241,42 @@ def test_a_long_path_gets_its_socket_elsewhere(
         elsewhere = server.socket_dir.parent
         assert home not in server.socket_dir.parents
     assert not elsewhere.exists()
+
+
+def test_a_comma_in_the_home_is_no_obstacle(
+    embedded_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between commas libpq reads one host each."""
+    home = own_directory(embedded_home / "mine, all mine", searchable=True)
+    monkeypatch.setenv("SLOTWARDEN_HOME", str(home))
+    with shared_server() as server:
+        assert server.data_dir.parent == home
+        assert query(server.url(), "select 1") == 1
+
+
+def test_a_comma_in_the_folder_for_temporary_files_is_no_obstacle(
+    use_server: Callable[..., User], server_folder: Path
+) -> None:
+    temporary = own_directory(server_folder / "a,b", searchable=True)
+    user = use_server("durable", env={**os.environ, "TMPDIR": str(temporary)}).ready()
+    assert query(user.said["url"], "select 1") == 1
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["private", "shared"])
+def test_a_forked_child_ends_and_the_server_stays(kind: str, embedded_home: Path) -> None:
+    """In a process of its own, since a fork of pytest's would run its ends as well."""
+    answer = subprocess.run(
+        [sys.executable, "-c", _FORKING, kind],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    pid, status, there, answered = answer.stdout.split()
+    assert (status, there, answered) == ("3", "True", "1")
+    assert not alive(int(pid)), "the parent's own exit stops it"
+    assert embedded_home.is_dir()
 
 
 def test_ctrl_c_ends_the_user_and_the_server(use_server: Callable[..., User]) -> None:

@@ -18,8 +18,8 @@ from slotwarden.embedded.binaries import major_version
 from slotwarden.embedded.locks import open_lock, try_lock
 from slotwarden.embedded.places import (
     Place,
+    fit_for_sockets,
     private_directory,
-    short_enough_for_sockets,
     temporary_directory,
 )
 
@@ -140,7 +140,7 @@ def _orders(plan: Plan) -> supervisor.Orders:
     account, place = plan.account, plan.place
     removed = [] if place.kept else [place.root]
     socket_dir = place.root / "socket"
-    if not short_enough_for_sockets(socket_dir):
+    if not fit_for_sockets(socket_dir):
         elsewhere = temporary_directory(account, in_memory=False)
         socket_dir = elsewhere / "socket"
         removed.append(elsewhere)

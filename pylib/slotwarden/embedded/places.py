@@ -199,9 +199,11 @@ def private_directory(path: Path, account: Account) -> None:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
-def short_enough_for_sockets(directory: Path) -> bool:
-    """Tell whether the path of a socket in `directory` fits into a socket address."""
-    return len(os.fsencode(directory)) + len(_SOCKET_FILE) < _LONGEST_SOCKET_PATH
+def fit_for_sockets(directory: Path) -> bool:
+    """Tell whether libpq can be told of a socket in `directory`, and its path is short enough."""
+    path = os.fsencode(directory)
+    # libpq takes what stands between commas for one host each.
+    return b"," not in path and len(path) + len(_SOCKET_FILE) < _LONGEST_SOCKET_PATH
 
 
 def _usable(base: Path, account: Account) -> bool:
@@ -209,7 +211,7 @@ def _usable(base: Path, account: Account) -> bool:
         base.is_dir()
         and os.access(base, os.W_OK | os.X_OK)
         and account.can_enter(base)
-        and short_enough_for_sockets(base / f"{_TEMPORARY_PREFIX}12345678" / "socket")
+        and fit_for_sockets(base / f"{_TEMPORARY_PREFIX}12345678" / "socket")
     )
 
 

@@ -94,6 +94,7 @@ class EmbeddedServer:
         self._durable = durable
         self._place: Place | None = None
         self._users = -1
+        self._starter = -1
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -143,6 +144,7 @@ class EmbeddedServer:
         account = server_account()
         place = self._find_place(account)
         self._place = place
+        self._starter = os.getpid()
         try:
             self.data_dir = (self._wanted_data_dir or place.root / "data").absolute()
             self.log_file = place.log_file
@@ -157,19 +159,22 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Stop using the server. Returns when it is gone, or at once when others still use it.
 
-        May be called again.
+        May be called again. In a forked child the server stays the parent's, and is left alone.
         """
         place, self._place = self._place, None
         if place is None:
             return
+        ours = self._starter == os.getpid()
         if self._users >= 0:
-            leave(self._users, place)
+            if ours:
+                # A lock belongs to the open file, which a fork shares.
+                leave(self._users, place)
             os.close(self._users)
             self._users = -1
         if self._process is not None:
             reap(self._process)
             self._process = None
-        if not place.kept:
+        if ours and not place.kept:
             shutil.rmtree(place.root, ignore_errors=True)
 
     def _find_place(self, account: Account) -> Place:
