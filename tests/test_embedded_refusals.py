@@ -165,3 +165,66 @@ def test_a_home_that_others_may_write_to_is_refused(embedded_home: Path) -> None
     embedded_home.chmod(0o777)
     with pytest.raises(EmbeddedError, match="Others may write"), shared_server():
         pytest.fail("started in a folder that others may write to")
+
+
+@pytest.mark.parametrize("kind", ["file", "file/home", "dangling", "circle"])
+def test_a_home_that_cannot_be_a_folder_is_refused(
+    kind: str, server_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (server_folder / "file").write_text("dear")
+    (server_folder / "dangling").symlink_to(server_folder / "nowhere" / "home")
+    (server_folder / "circle").symlink_to(server_folder / "circle")
+    home = server_folder / kind
+    monkeypatch.setenv("SLOTWARDEN_HOME", str(home))
+    with pytest.raises(EmbeddedError, match=re.escape(str(home))), shared_server():
+        pytest.fail("started in what is no folder")
+    assert sorted(path.name for path in server_folder.iterdir()) == ["circle", "dangling", "file"]
+
+
+def test_data_below_a_file_are_refused(server_folder: Path) -> None:
+    (server_folder / "file").write_text("dear")
+    with pytest.raises(EmbeddedError, match=re.escape(str(server_folder / "file"))):
+        EmbeddedServer(server_folder / "file" / "data", durable=False).start()
+
+
+def test_a_lock_that_is_no_file_is_refused(embedded_home: Path) -> None:
+    (embedded_home / "users.lock").mkdir()
+    with pytest.raises(EmbeddedError, match=r"users\.lock"), shared_server():
+        pytest.fail("started without a lock")
+
+
+def test_a_home_of_ones_own_without_the_right_to_write_is_refused(server_folder: Path) -> None:
+    """Of an ordinary user: no mode of a folder keeps root out."""
+    home = server_folder / "home"
+    home.mkdir()
+    uid = server_account().uid
+    os.chown(home, uid, -1)
+    home.chmod(0o500)
+    # In a process of its own: the user of a process is not a test's to change.
+    code = """
+import os, sys
+from slotwarden.embedded import EmbeddedError, shared_server
+os.setuid(int(sys.argv[1]))
+try:
+    with shared_server():
+        print("started")
+except EmbeddedError as error:
+    print(error)
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(uid)],
+        env={**os.environ, "SLOTWARDEN_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"You may not write to {home}" in answer.stdout, answer.stderr
+    assert list(home.iterdir()) == []
+
+
+def test_binaries_may_be_named_from_the_working_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = find_binaries()
+    monkeypatch.chdir(real.parent)
+    with EmbeddedServer(bin_dir=Path(real.name), durable=False) as server:
+        assert query(server.url(), "select 1") == 1
+        assert server.bin_dir.is_absolute()

@@ -122,21 +122,15 @@ def own_directory(path: Path, *, searchable: bool = False) -> Path:
     Raises
     ------
     EmbeddedError
-        It cannot be made, belongs to somebody else, or others may write to it.
+        It cannot be made, belongs to somebody else, others may write to it, or the caller may not.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
+        real = _made(path, 0o711 if searchable else 0o700)
+        found = real.stat()
     except OSError as error:
         raise EmbeddedError(
             f"Cannot make the folder {path}: {error.strerror}. Name another one in {HOME_VARIABLE}."
         ) from error
-    else:
-        path.chmod(0o711 if searchable else 0o700)
-    real = path.resolve()
-    found = real.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise EmbeddedError(f"{path} is not a folder.")
     if found.st_uid != os.geteuid():
@@ -146,6 +140,10 @@ def own_directory(path: Path, *, searchable: bool = False) -> Path:
         )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise EmbeddedError(f"Others may write to {path}; take that right away: chmod go-w {path}")
+    if not os.access(real, os.R_OK | os.W_OK | os.X_OK):
+        raise EmbeddedError(
+            f"You may not write to {path}; give yourself the right: chmod u+rwx {path}"
+        )
     return real
 
 
@@ -204,6 +202,17 @@ def fit_for_sockets(directory: Path) -> bool:
     path = os.fsencode(directory)
     # libpq takes what stands between commas for one host each.
     return b"," not in path and len(path) + len(_SOCKET_FILE) < _LONGEST_SOCKET_PATH
+
+
+def _made(path: Path, mode: int) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        # Also where a link leads nowhere, or a file is in the way of a folder above.
+        return Path(os.path.realpath(path, strict=True))
+    path.chmod(mode)
+    return path.resolve()
 
 
 def _usable(base: Path, account: Account) -> bool:

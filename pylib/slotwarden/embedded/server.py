@@ -89,7 +89,8 @@ class EmbeddedServer:
         self.user = cluster.SUPERUSER
         self.port = port or _DEFAULT_PORT
         self._wanted_data_dir = data_dir
-        self._wanted_bin_dir = bin_dir
+        # They are run in another working folder.
+        self._wanted_bin_dir = bin_dir and bin_dir.absolute()
         self._settings = dict(settings or {})
         self._durable = durable
         self._place: Place | None = None
@@ -152,8 +153,10 @@ class EmbeddedServer:
             self.bin_dir = binaries_for(account, self._choose_binaries(account))
             with locked_folder(self.data_dir.parent, _START_SECONDS):
                 self._join_or_launch(account, place)
-        except BaseException:
+        except BaseException as error:
             self.stop()
+            if isinstance(error, OSError):
+                raise EmbeddedError(f"The server cannot be started: {error}") from error
             raise
 
     def stop(self) -> None:
