@@ -95,6 +95,7 @@ create table if not exists alembic_version (
 \ir functions/internal/lock_deadline.sql
 \ir functions/internal/bound_lock_wait.sql
 \ir functions/internal/end_lock_wait.sql
+\ir functions/internal/lock_channel.sql
 \ir functions/internal/share_limits.sql
 \ir functions/internal/lock_days.sql
 \ir functions/internal/lock_limits.sql

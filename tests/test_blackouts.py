@@ -150,6 +150,8 @@ def test_arguments_that_cannot_be(db: PgConnection) -> None:
         ("p_from", {"p_to": None}),
         ("p_from", {"p_to": f"{DAY} 10:00Z"}),
         ("p_from", {"p_to": f"{DAY} 09:00Z"}),
+        ("p_from", {"p_to": "20000-01-01Z"}),
+        ("p_from", {"p_from": "0001-01-01Z"}),
         ("p_reason", {"p_reason": None}),
         ("p_reason", {"p_reason": ""}),
         ("p_reason", {"p_reason": "x" * 2001}),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from life import DAY, NEXT, ONE_DAY, claim, on, prepared, refusal, run_clock
+from life import DAY, NEXT, ONE_DAY, claim, on, prepared, refusal, run_clock, start
 from support import (
     APP,
     Connect,
@@ -261,4 +261,33 @@ def test_a_channel_without_room_keeps_no_other_from_being_claimed(db: PgConnecti
     assert claim(db) == []
     call(db, "set_daily_limit", p_limit="full/api_units", p_max=1600)
     assert ids(claim(db, p_count=5)) == ids(stuck[:1])
+    assert_consistent(db)
+
+
+def test_nothing_is_claimed_twice_by_one_call(db: PgConnection) -> None:
+    booked_from(db, DAY, 3)
+    run_clock(db, f"{DAY} 12:00Z")
+    assert len(claim(db, p_count=3, p_lease="1 microsecond")) == 3
+    again = ids(claim(db, p_count=10, p_lease="1 microsecond"))
+    assert len(again) == len(set(again)) == 3
+    assert_consistent(db)
+
+
+def test_an_upload_that_is_held_keeps_no_other_from_being_claimed(
+    connect: Connect, db: PgConnection
+) -> None:
+    # Of one day in California: the first needs no units, the second those of a new attempt.
+    held, expired = (reserve(db, DAY, "final", at) for at in ("10:00", "11:00"))
+    run_clock(db, f"{DAY} 12:00Z")
+    start(db, expired, p_lease="1 microsecond")
+    holder = session(connect, autocommit=False)
+    query(
+        holder,
+        "select from slotwarden.reservation where reservation_id = %s for update",
+        held.reservation_id,
+    )
+    assert ids(claim(db)) == [expired.reservation_id]
+    assert claim(db) == []
+    holder.rollback()
+    assert ids(claim(db)) == [held.reservation_id]
     assert_consistent(db)

@@ -174,3 +174,44 @@ def test_a_channel_is_copied_with_the_rules_of_one_moment(
         " where channel_id = 'new' and not starts_with(limit_id, 'new/')",
     )
     assert [each.limit_id for each in shared] == ["api_units"]
+
+
+def test_a_limit_that_is_deleted_while_its_day_is_wanted_is_a_conflict(
+    connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    be_patient(db, "reserve_slot")
+    call(db, "set_daily_limit", p_limit="extra", p_max=9, p_counted_at="publish")
+    call(db, "set_charge", kind="short", p_limit="extra", p_units=1)
+    deleting = session(connect, autocommit=False)
+    query(deleting, "delete from slotwarden.charge_rule where limit_id = 'extra'")
+    query(deleting, "delete from slotwarden.daily_limit where limit_id = 'extra'")
+    waiting = background(
+        session(connect, role=APP), "reserve_slot", day=DAY, kind="short", at="10:00"
+    )
+    wait_until_blocked(waiting.pid)
+    deleting.commit()
+    assert waiting.outcome.sqlstate == "40001"
+    assert reserve(db, DAY, "short", "10:00").held_units == 1601
+    assert_consistent(db)
+
+
+def test_rules_that_change_while_a_limit_is_waited_for_are_a_conflict(
+    connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    be_patient(db, "reserve_slot")
+    call(db, "add_video_type", kind="odd")
+    for limit, maximum in (("a", 9), ("b", 9), ("c", 0)):
+        call(db, "set_daily_limit", p_limit=limit, p_max=maximum, p_counted_at="publish")
+    for limit in ("a", "b"):
+        call(db, "set_charge", kind="odd", p_limit=limit, p_units=1)
+    changing = session(connect, autocommit=False)
+    call(changing, "set_charge", kind="odd", p_limit="a", p_units=1)
+    call(changing, "set_charge", kind="odd", p_limit="b", p_units=0)
+    call(changing, "set_charge", kind="odd", p_limit="c", p_units=1)
+    waiting = background(
+        session(connect, role=APP), "reserve_slot", day=DAY, kind="odd", at="10:00"
+    )
+    wait_until_blocked(waiting.pid)
+    changing.commit()
+    assert waiting.outcome.sqlstate == "40001"
+    assert_consistent(db)

@@ -360,3 +360,20 @@ def test_the_budget_of_a_call_is_for_all_that_it_does(
         getattr(holder, end)()
     assert waiting.outcome.sqlstate == "55P03"
     assert_consistent(db)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("reserve_next_slot", {"kind": "final", "p_from": DAY}),
+        ("set_channel", {"p_channel": "default", "p_time_zone": "Asia/Seoul"}),
+        ("set_daily_limit", {"p_limit": "final", "p_max": 1}),
+        ("override_day", {"p_limit": "final", "p_day": DAY, "p_max": 1}),
+    ],
+)
+def test_whoever_waits_for_nobody_may_take_its_time(
+    connect: Connect, function: str, arguments: dict[str, object]
+) -> None:
+    db = prepared(connect)
+    bound_wait(db, "1ms", function)
+    call(db, function, **arguments)

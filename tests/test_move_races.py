@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from life import DAY, NEXT, move, prepared
+from life import DAY, NEXT, ONE_DAY, fail, move, prepared, start
 from support import (
     APP,
     Connect,
@@ -224,4 +224,28 @@ def test_a_reservation_that_changes_while_its_move_waits(
         assert outcome.sqlstate == "40001"
     else:
         assert outcome.sqlstate in ("SWSTA", "40001")
+    assert_consistent(db)
+
+
+def test_a_rule_that_changes_while_a_retry_waits_for_its_video_is_a_conflict(
+    connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    be_patient(db, "retry_upload")
+    failed = reserve(db, DAY, "final", "20:00", video="a.mp4")
+    fail(db, start(db, failed))
+    for day in (NEXT, NEXT + ONE_DAY):
+        call(db, "lock_day", p_day=day)
+    rival = session(connect, autocommit=False)
+    reserve(rival, NEXT, "final", "10:00", video="a.mp4")
+    waiting = background(
+        session(connect, role=APP),
+        "retry_upload",
+        p_reservation_id=failed.reservation_id,
+        day=NEXT + ONE_DAY,
+        at="10:00",
+    )
+    wait_until_blocked(waiting.pid)
+    call(db, "set_charge", kind="final", p_limit="final", p_units=2)
+    rival.rollback()
+    assert waiting.outcome.sqlstate == "40001"
     assert_consistent(db)

@@ -319,6 +319,30 @@ def test_a_limit_that_is_counted_otherwise_gives_back_and_takes_on_one_day(
     assert_consistent(db)
 
 
+def test_what_is_deleted_while_its_day_is_waited_for_is_no_change(
+    connect: Connect, db: PgConnection, day: dt.date, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    be_patient(db, "recalculate_usage")
+    booked = reserve(db, day, "final", "10:00")
+    deleting = session(connect, autocommit=False)
+    query(
+        deleting,
+        "delete from slotwarden.reservation where reservation_id = %s",
+        booked.reservation_id,
+    )
+    waiting = background(
+        session(connect),
+        "recalculate_usage",
+        p_from="2000-01-01",
+        p_to="2999-01-01",
+        p_recharge=True,
+    )
+    wait_until_blocked(waiting.pid)
+    deleting.commit()
+    assert list(waiting.outcome.rows) == []
+    assert_consistent(db)
+
+
 def test_what_is_completed_while_its_day_is_waited_for_is_not_charged_anew(
     connect: Connect, db: PgConnection, day: dt.date, wait_until_blocked: WaitUntilBlocked
 ) -> None:

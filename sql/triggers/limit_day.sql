@@ -17,6 +17,12 @@ begin
   from daily_limit as l
   where l.limit_id = new.limit_id
   for share;
+  if not found then
+    raise exception 'there is no daily limit %', quote_literal(new.limit_id)
+      using errcode = 'foreign_key_violation',
+        constraint = 'limit_day_limit_fkey',
+        table = 'limit_day';
+  end if;
   if tg_op = 'UPDATE' and old.overridden then
     new.max_units := v_max_units;
   end if;

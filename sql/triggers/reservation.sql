@@ -227,6 +227,12 @@ begin
       v_reason
     );
   end if;
+  if tg_op = 'UPDATE' and new.held_units <> units_of(array(
+    select h from charges_held(new.reservation_id, new.attempt) as h
+  )) then
+    raise exception 'the charges of the reservation changed while it was changed'
+      using errcode = 'serialization_failure', hint = 'Try the transaction again.';
+  end if;
   return null;
 end;
 $$;

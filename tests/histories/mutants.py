@@ -183,7 +183,7 @@ MUTANTS = (
         (
             Patch(
                 "claim_due_uploads",
-                "r.reservation_id = v_due.reservation_id and is_due(r)",
+                "r.reservation_id = v_due.reservation_id and is_due(r, v_now)",
                 "r.reservation_id = v_due.reservation_id",
             ),
             Patch("claim_due_uploads", "for update skip locked", "for update"),
@@ -202,8 +202,8 @@ MUTANTS = (
     Mutant(
         "leases that have not run out are claimed",
         (
-            Patch("due_uploads", "r.lease_expires_at <= v_now", "true"),
-            Patch("is_due", "(p_reservation).lease_expires_at <= slotwarden.clock_now()", "true"),
+            Patch("due_uploads", "r.lease_expires_at <= p_now", "true"),
+            Patch("is_due", "(p_reservation).lease_expires_at <= p_now", "true"),
         ),
     ),
     Mutant(

@@ -13,10 +13,13 @@ select set_config(
     where p.oid in (
       'reserve_next_slot(text, date, integer, text, text, boolean, text)'::regprocedure,
       'claim_due_uploads(integer, interval, text)'::regprocedure,
+      'fail_upload(bigint, uuid, text)'::regprocedure,
       'create_channel(text, text, interval, text[], text)'::regprocedure,
       'set_channel(text, text, interval)'::regprocedure,
       'override_day(text, date, integer)'::regprocedure,
       'set_charge(text, text, integer, text)'::regprocedure,
+      'set_posting_times(time[], text, integer)'::regprocedure,
+      'add_blackout(timestamptz, timestamptz, text, text)'::regprocedure,
       'apply_quota_profile(text, text, text)'::regprocedure,
       'account_upload(text, integer, date, text)'::regprocedure
     )
@@ -340,6 +343,96 @@ end;
 $$;
 
 
+create or replace function charge_reservation()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  v_charges charge[];
+  v_reason text;
+begin
+  if tg_op = 'DELETE' then
+    v_reason := 'delete';
+    v_charges := reservation_charges(old, null);
+  elsif tg_op = 'INSERT' then
+    v_reason := 'reserve';
+    perform check_reservation_slot(new);
+    v_charges := reservation_charges(null, new);
+    if units_of(v_charges) <> new.held_units then
+      raise exception 'the charges of the reservation changed while it was booked'
+        using errcode = 'serialization_failure',
+          hint = 'Try the transaction again; a direct insert leaves held_units out.';
+    end if;
+  else
+    v_reason := case
+      when old.upload_status = 'failed' and new.upload_status = 'scheduled' then 'retry'
+      when new.upload_status = 'uploading' and new.attempt > old.attempt then 'claim'
+      when new.upload_status <> old.upload_status then
+        case new.upload_status
+          when 'cancelled' then 'cancel'
+          when 'uploading' then 'start'
+          when 'failed' then 'fail'
+          when 'completed' then
+            case when new.charged_at is distinct from old.charged_at then 'recalculate' end
+        end
+      when new.scheduled_publish_time <> old.scheduled_publish_time
+        or new.video_type <> old.video_type then 'reschedule'
+      when new.charged_at is distinct from old.charged_at then 'recalculate'
+    end;
+    if v_reason is null then
+      return null;
+    end if;
+    if v_reason in ('retry', 'reschedule') then
+      perform check_reservation_slot(new);
+    end if;
+    v_charges := reservation_charges(old, new);
+  end if;
+  if cardinality(v_charges) > 0 then
+    perform post_charges(
+      coalesce(new.reservation_id, old.reservation_id),
+      coalesce(new.attempt, old.attempt),
+      v_charges,
+      v_reason
+    );
+  end if;
+  return null;
+end;
+$$;
+
+
+-- A day follows its limit, unless it is overridden. The limit's row is read
+-- for share, so that a maximum that is being changed is waited for and the
+-- new one is read.
+create or replace function follow_daily_limit()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+declare
+  v_max_units integer;
+begin
+  if new.overridden then
+    return new;
+  end if;
+  select l.max_units into v_max_units
+  from daily_limit as l
+  where l.limit_id = new.limit_id
+  for share;
+  if tg_op = 'UPDATE' and old.overridden then
+    new.max_units := v_max_units;
+  end if;
+  new.max_units := coalesce(new.max_units, v_max_units);
+  new.overridden := new.max_units <> v_max_units;
+  return new;
+end;
+$$;
+
+
 create or replace function horizon_refusal(p_from date, p_horizon_days integer)
 returns refusal
 language sql
@@ -460,7 +553,23 @@ return case
 end;
 
 
-drop function due_uploads(text, reservation, integer);
+drop function is_due(reservation, timestamptz);
+
+create function is_due(p_reservation reservation)
+returns boolean
+language sql
+volatile
+return case (p_reservation).upload_status
+  when 'scheduled' then (p_reservation).upload_time <= clock_now()
+  when 'uploading' then (p_reservation).lease_expires_at <= clock_now()
+  else false
+end;
+
+
+comment on function is_due(reservation) is
+  'Whether an upload may be claimed: its time has come, or its lease has run out.';
+
+drop function due_uploads(text, timestamptz, reservation, integer);
 
 create function due_uploads(p_channel text, p_seen bigint[], p_count integer)
 returns bigint[]
@@ -696,6 +805,58 @@ begin
 end;
 $$;
 
+
+-- fail_upload: the upload came to nothing. The slot and its posting limits are
+-- given back; units that count at upload stay spent, since YouTube charges a
+-- failed call as well. Asking again with the same token changes nothing.
+--
+--   p_reservation_id  the reservation, uploading
+--   p_token           the lease_token of this attempt
+--   p_error_message   what went wrong, of which the first 2,500 characters are kept
+--
+-- Returns the reservation; retry_upload books it a new slot.
+-- SQLSTATEs: SWARG SWNFD, SWSTA (not uploading, or the token is dead), 55P03
+-- after 5 s of waiting, 40P01.
+-- Locks: the limit_day rows whose units it holds, then the reservation.
+create or replace function fail_upload(
+  p_reservation_id bigint,
+  p_token uuid,
+  p_error_message text default null
+)
+returns reservation
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  v_deadline timestamptz := lock_deadline();
+  v_reservation reservation := require_reservation(p_reservation_id);
+begin
+  perform raise_refusal(token_refusal(p_token));
+  v_reservation := lock_reservation(v_reservation, null, v_deadline);
+  if v_reservation.upload_status = 'failed' and v_reservation.lease_token = p_token then
+    return v_reservation;
+  end if;
+  perform raise_refusal(status_refusal(v_reservation, 'uploading', 'failed'));
+  perform raise_refusal(dead_token_refusal(v_reservation, p_token));
+  update reservation as r
+  set
+    upload_status = 'failed',
+    error_message = left(p_error_message, 2500),
+    lease_expires_at = null
+  where r.reservation_id = p_reservation_id
+  returning r.* into v_reservation;
+  return v_reservation;
+end;
+$$;
+
+
+comment on function fail_upload(bigint, uuid, text) is
+  'Ends an upload that came to nothing, for the worker that holds its token, and returns the reservation. Errors: SWARG SWNFD SWSTA 55P03 40P01. Locks: the limit_day rows whose units it holds, then the reservation.';
 
 -- usage_history: what a channel used of its limits, day by day.
 --
@@ -1219,6 +1380,108 @@ end;
 $$;
 
 
+comment on function set_charge(text, text, integer, text) is
+  'Sets what one upload of a type takes from a limit and returns the rule. Errors: SWARG SWCHN SWTYP 55P03. Locks: the limit.';
+
+-- set_posting_times: says at which local times a channel likes to publish;
+-- reserve_next_slot tries them before any other hour.
+--
+--   p_times        the times, whole minutes; an empty array: none
+--   p_channel      the channel
+--   p_iso_weekday  1 (Monday) to 7 (Sunday); null: the times of every day. The
+--                  times of a weekday are added to those of every day.
+--
+-- Replaces what was set for that weekday (or for every day). Returns the times.
+-- SQLSTATEs: SWARG SWCHN 55P03. Locks: none that bookings wait for.
+create or replace function set_posting_times(
+  p_times time[],
+  p_channel text default 'default',
+  p_iso_weekday integer default null
+)
+returns setof posting_time
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+as $$
+declare
+  v_channel channel := require_channel(p_channel);
+begin
+  if p_times is null then
+    perform raise_refusal(invalid_argument('p_times', 'an array of times is needed'));
+  end if;
+  if p_iso_weekday not between 1 and 7 then
+    perform raise_refusal(
+      invalid_argument('p_iso_weekday', 'weekdays are 1 (Monday) to 7 (Sunday)')
+    );
+  end if;
+  if exists (
+    select from unnest(p_times) as t (local_time)
+    where t.local_time is null or t.local_time = '24:00' or extract(second from t.local_time) <> 0
+  ) then
+    perform raise_refusal(
+      invalid_argument('p_times', 'posting times are whole minutes between 00:00 and 23:59')
+    );
+  end if;
+  -- One at a time, so that of two calls the later one holds, whole.
+  perform from channel as c where c.channel_id = v_channel.channel_id for no key update;
+  delete from posting_time as t
+  where t.channel_id = p_channel
+    and t.iso_weekday is not distinct from p_iso_weekday;
+  return query
+  insert into posting_time (channel_id, local_time, iso_weekday)
+  select distinct p_channel, t.local_time, p_iso_weekday::smallint
+  from unnest(p_times) as t (local_time)
+  order by t.local_time
+  returning *;
+end;
+$$;
+
+
+-- add_blackout: a span of time in which a channel publishes nothing. What is
+-- booked in it already stays; calendar shows it, reschedule_reservation moves it.
+--
+--   p_from, p_to  from this instant up to, not including, that one (infinity
+--                 is allowed)
+--   p_reason      why, for the people who are refused
+--   p_channel     the channel
+--
+-- Returns the blackout. SQLSTATEs: SWARG SWCHN. Locks: none that bookings wait
+-- for; a booking that is under way may still land in the span.
+create or replace function add_blackout(
+  p_from timestamptz,
+  p_to timestamptz,
+  p_reason text,
+  p_channel text default 'default'
+)
+returns blackout
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+as $$
+declare
+  v_channel channel := require_channel(p_channel);
+  v_blackout blackout;
+begin
+  if p_from is null or p_to is null or p_from >= p_to then
+    perform raise_refusal(
+      invalid_argument('p_from', 'a blackout begins before it ends')
+    );
+  end if;
+  if p_reason is null or p_reason = '' or octet_length(p_reason) > 2000 then
+    perform raise_refusal(invalid_argument('p_reason', 'a reason has 1 to 2,000 bytes'));
+  end if;
+  insert into blackout (channel_id, from_time, to_time, reason)
+  values (v_channel.channel_id, p_from, p_to, p_reason)
+  returning * into v_blackout;
+  return v_blackout;
+end;
+$$;
+
+
 -- apply_quota_profile: charges a channel's uploads as YouTube counts them.
 --
 --   units-10000  1,600 units an upload of 10,000 a day
@@ -1579,7 +1842,6 @@ alter function reschedule_reservation(bigint, date, time, integer, text) reset j
 alter function lock_day(date, text) reset jit;
 alter function start_upload(bigint, interval) reset jit;
 alter function complete_upload(bigint, uuid, text) reset jit;
-alter function fail_upload(bigint, uuid, text) reset jit;
 alter function retry_upload(bigint, date, time, integer, text) reset jit;
 alter function record_usage(text, integer, date, text) reset jit;
 alter function daily_status(date, text) reset jit;
@@ -1591,6 +1853,8 @@ alter function rebook_import_conflict(bigint, date, time, text, text) reset jit;
 alter function record_upload(text, text, text, text) reset jit;
 
 drop function share_limits(text[], timestamptz);
+
+drop function lock_channel(text, timestamptz);
 
 drop function end_lock_wait(timestamptz);
 

@@ -13,10 +13,13 @@ select set_config(
     where p.oid in (
       'reserve_next_slot(text, date, integer, text, text, boolean, text)'::regprocedure,
       'claim_due_uploads(integer, interval, text)'::regprocedure,
+      'fail_upload(bigint, uuid, text)'::regprocedure,
       'create_channel(text, text, interval, text[], text)'::regprocedure,
       'set_channel(text, text, interval)'::regprocedure,
       'override_day(text, date, integer)'::regprocedure,
       'set_charge(text, text, integer, text)'::regprocedure,
+      'set_posting_times(time[], text, integer)'::regprocedure,
+      'add_blackout(timestamptz, timestamptz, text, text)'::regprocedure,
       'apply_quota_profile(text, text, text)'::regprocedure,
       'account_upload(text, integer, date, text)'::regprocedure
     )
@@ -198,17 +201,48 @@ $$;
 comment on function end_lock_wait(timestamptz) is
   'Ends a wait for a row, and bounds the next one; 55P03 past the deadline.';
 
+create function lock_channel(p_channel_id text, p_deadline timestamptz)
+returns channel
+language plpgsql
+volatile
+set search_path from current
+as $$
+declare
+  v_channel channel;
+begin
+  -- Most channels are free: only a wait needs a bound.
+  select c.* into v_channel
+  from channel as c
+  where c.channel_id = p_channel_id
+  for no key update skip locked;
+  if not found then
+    perform bound_lock_wait(p_deadline);
+    select c.* into v_channel
+    from channel as c
+    where c.channel_id = p_channel_id
+    for no key update;
+    perform end_lock_wait(p_deadline);
+  end if;
+  return v_channel;
+end;
+$$;
+
+
+comment on function lock_channel(text, timestamptz) is
+  'Locks a channel against its other calls and changes, and returns it; 55P03 past the deadline.';
+
 -- Holds limits as they are, for calls that may create their days: a new day
 -- takes its maximum from its limit, and limits come before days in the order of
 -- locks. They are given in order of their names.
 create function share_limits(p_limit_ids text[], p_deadline timestamptz)
-returns void
+returns boolean
 language plpgsql
 volatile
 set search_path from current
 as $$
 declare
   v_limit_id text;
+  v_waited boolean := false;
 begin
   foreach v_limit_id in array p_limit_ids loop
     -- Most limits are free: only a wait needs a bound.
@@ -216,15 +250,21 @@ begin
     if not found then
       perform bound_lock_wait(p_deadline);
       perform from daily_limit as l where l.limit_id = v_limit_id for share;
+      if not found then
+        raise exception 'limit % was deleted meanwhile', quote_literal(v_limit_id)
+          using errcode = 'serialization_failure', hint = 'Try the transaction again.';
+      end if;
       perform end_lock_wait(p_deadline);
+      v_waited := true;
     end if;
   end loop;
+  return v_waited;
 end;
 $$;
 
 
 comment on function share_limits(text[], timestamptz) is
-  'Locks limits against changes, in order of their names; 55P03 past the deadline.';
+  'Locks limits against changes, in order of their names, and says whether it had to wait; 55P03 past the deadline, 40001.';
 
 -- The one place that locks days. Order of locks, everywhere in slotwarden:
 --
@@ -269,7 +309,7 @@ begin
     if v_missing[1].day <> v_missing[cardinality(v_missing)].day then
       v_limits := array(select distinct l from unnest(v_limits) as l order by l);
     end if;
-    perform share_limits(v_limits, p_deadline);
+    v_waited := share_limits(v_limits, p_deadline);
   end if;
 
   foreach v_charge in array p_charges loop
@@ -314,9 +354,13 @@ begin
   for v_limit_id in
     select distinct l.limit_id from unnest(p_limit_ids) as l (limit_id) order by l.limit_id
   loop
-    perform bound_lock_wait(p_deadline);
-    perform from daily_limit as l where l.limit_id = v_limit_id for no key update;
-    perform end_lock_wait(p_deadline);
+    -- Most limits are free: only a wait needs a bound.
+    perform from daily_limit as l where l.limit_id = v_limit_id for no key update skip locked;
+    if not found then
+      perform bound_lock_wait(p_deadline);
+      perform from daily_limit as l where l.limit_id = v_limit_id for no key update;
+      perform end_lock_wait(p_deadline);
+    end if;
   end loop;
 end;
 $$;
@@ -411,6 +455,108 @@ begin
         hint = 'Try the transaction again.';
   end if;
   return v_reservation;
+end;
+$$;
+
+
+create or replace function charge_reservation()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  v_charges charge[];
+  v_reason text;
+begin
+  if tg_op = 'DELETE' then
+    v_reason := 'delete';
+    v_charges := reservation_charges(old, null);
+  elsif tg_op = 'INSERT' then
+    v_reason := 'reserve';
+    perform check_reservation_slot(new);
+    v_charges := reservation_charges(null, new);
+    if units_of(v_charges) <> new.held_units then
+      raise exception 'the charges of the reservation changed while it was booked'
+        using errcode = 'serialization_failure',
+          hint = 'Try the transaction again; a direct insert leaves held_units out.';
+    end if;
+  else
+    v_reason := case
+      when old.upload_status = 'failed' and new.upload_status = 'scheduled' then 'retry'
+      when new.upload_status = 'uploading' and new.attempt > old.attempt then 'claim'
+      when new.upload_status <> old.upload_status then
+        case new.upload_status
+          when 'cancelled' then 'cancel'
+          when 'uploading' then 'start'
+          when 'failed' then 'fail'
+          when 'completed' then
+            case when new.charged_at is distinct from old.charged_at then 'recalculate' end
+        end
+      when new.scheduled_publish_time <> old.scheduled_publish_time
+        or new.video_type <> old.video_type then 'reschedule'
+      when new.charged_at is distinct from old.charged_at then 'recalculate'
+    end;
+    if v_reason is null then
+      return null;
+    end if;
+    if v_reason in ('retry', 'reschedule') then
+      perform check_reservation_slot(new);
+    end if;
+    v_charges := reservation_charges(old, new);
+  end if;
+  if cardinality(v_charges) > 0 then
+    perform post_charges(
+      coalesce(new.reservation_id, old.reservation_id),
+      coalesce(new.attempt, old.attempt),
+      v_charges,
+      v_reason
+    );
+  end if;
+  if tg_op = 'UPDATE' and new.held_units <> units_of(array(
+    select h from charges_held(new.reservation_id, new.attempt) as h
+  )) then
+    raise exception 'the charges of the reservation changed while it was changed'
+      using errcode = 'serialization_failure', hint = 'Try the transaction again.';
+  end if;
+  return null;
+end;
+$$;
+
+
+-- A day follows its limit, unless it is overridden. The limit's row is read
+-- for share, so that a maximum that is being changed is waited for and the
+-- new one is read.
+create or replace function follow_daily_limit()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+declare
+  v_max_units integer;
+begin
+  if new.overridden then
+    return new;
+  end if;
+  select l.max_units into v_max_units
+  from daily_limit as l
+  where l.limit_id = new.limit_id
+  for share;
+  if not found then
+    raise exception 'there is no daily limit %', quote_literal(new.limit_id)
+      using errcode = 'foreign_key_violation',
+        constraint = 'limit_day_limit_fkey',
+        table = 'limit_day';
+  end if;
+  if tg_op = 'UPDATE' and old.overridden then
+    new.max_units := v_max_units;
+  end if;
+  new.max_units := coalesce(new.max_units, v_max_units);
+  new.overridden := new.max_units <> v_max_units;
+  return new;
 end;
 $$;
 
@@ -549,23 +695,42 @@ return case
 end;
 
 
+drop function is_due(reservation);
+
+create function is_due(p_reservation reservation, p_now timestamptz)
+returns boolean
+language sql
+immutable
+return case (p_reservation).upload_status
+  when 'scheduled' then (p_reservation).upload_time <= p_now
+  when 'uploading' then (p_reservation).lease_expires_at <= p_now
+  else false
+end;
+
+
+comment on function is_due(reservation, timestamptz) is
+  'Whether an upload may be claimed: its time has come, or its lease has run out.';
+
 drop function due_uploads(text, bigint[], integer);
 
-create function due_uploads(p_channel text, p_after reservation, p_count integer)
+create function due_uploads(
+  p_channel text,
+  p_now timestamptz,
+  p_after reservation,
+  p_count integer
+)
 returns reservation[]
 language plpgsql
 volatile
 set search_path from current
 as $$
-declare
-  v_now timestamptz := clock_now();
 begin
   return array(
     select r
     from reservation as r
     where r.upload_status in ('scheduled', 'uploading')
-      and r.upload_time <= v_now
-      and (r.upload_status = 'scheduled' or r.lease_expires_at <= v_now)
+      and r.upload_time <= p_now
+      and (r.upload_status = 'scheduled' or r.lease_expires_at <= p_now)
       and (p_channel is null or r.channel_id = p_channel)
       and (r.upload_time, r.reservation_id)
         > (coalesce(p_after.upload_time, '-infinity'), coalesce(p_after.reservation_id, 0))
@@ -576,8 +741,8 @@ end;
 $$;
 
 
-comment on function due_uploads(text, reservation, integer) is
-  'The next uploads that are due, by upload time, after one of them; null: from the first.';
+comment on function due_uploads(text, timestamptz, reservation, integer) is
+  'The next uploads that are due at a moment, by upload time, after one of them; null: from the first.';
 
 create or replace function parsed_instant(p_text text)
 returns timestamptz
@@ -682,12 +847,7 @@ begin
   );
   v_booking := replay(p_request_key, 'reserve_next_slot', v_arguments);
   if not is_settled(v_booking) then
-    perform bound_lock_wait(v_deadline);
-    select c.* into v_channel
-    from channel as c
-    where c.channel_id = p_channel
-    for no key update;
-    perform end_lock_wait(v_deadline);
+    v_channel := lock_channel(p_channel, v_deadline);
     v_booking := book_next(
       v_channel, p_type, p_from, p_horizon_days, p_video, coalesce(p_append, false),
       p_request_key, v_arguments, v_deadline
@@ -733,6 +893,8 @@ set jit = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
+  -- One moment for the whole call, so that nothing is due again within it.
+  v_now timestamptz := clock_now();
   v_round reservation[];
   v_due reservation;
   v_last reservation;
@@ -740,6 +902,7 @@ declare
   v_charges charge[];
   v_reservation reservation;
   v_claimed integer := 0;
+  v_holds boolean := false;
 begin
   if p_count is null or p_count not between 1 and 1000 then
     perform raise_refusal(invalid_argument('p_count', 'one can claim 1 to 1000 uploads'));
@@ -753,12 +916,12 @@ begin
   end if;
 
   while v_claimed < p_count loop
-    v_round := due_uploads(p_channel, v_last, p_count - v_claimed);
+    v_round := due_uploads(p_channel, v_now, v_last, p_count - v_claimed);
     exit when cardinality(v_round) = 0;
     v_last := v_round[cardinality(v_round)];
     -- Days come before reservations in the order of locks, so only the first
-    -- round with an upload that fits may wait for days; later ones take what
-    -- needs no others.
+    -- round with an upload that fits and is free may wait for days; later ones
+    -- take what needs no others.
     if v_locked is null then
       v_round := array(
         select r
@@ -778,9 +941,10 @@ begin
     foreach v_due in array v_round loop
       select r.* into v_reservation
       from reservation as r
-      where r.reservation_id = v_due.reservation_id and is_due(r)
+      where r.reservation_id = v_due.reservation_id and is_due(r, v_now)
       for update skip locked;
       continue when not found;
+      v_holds := true;
       v_charges := start_charges(v_reservation);
       continue when exists (
         select from unnest(v_charges) as c
@@ -793,10 +957,66 @@ begin
       v_claimed := v_claimed + 1;
       return next begin_attempt(v_reservation, p_lease);
     end loop;
+    if v_locked = '{}' and not v_holds then
+      v_locked := null;
+    end if;
   end loop;
 end;
 $$;
 
+
+-- fail_upload: the upload came to nothing. The slot and its posting limits are
+-- given back; units that count at upload stay spent, since YouTube charges a
+-- failed call as well. Asking again with the same token changes nothing.
+--
+--   p_reservation_id  the reservation, uploading
+--   p_token           the lease_token of this attempt
+--   p_error_message   what went wrong, of which the first 2,500 characters are kept
+--
+-- Returns the reservation; retry_upload books it a new slot.
+-- SQLSTATEs: SWARG SWNFD, SWSTA (not uploading, or the token is dead), 55P03
+-- after 5 s of waiting, 40001 (claimed for another day meanwhile), 40P01.
+-- Locks: the limit_day rows whose units it holds, then the reservation.
+create or replace function fail_upload(
+  p_reservation_id bigint,
+  p_token uuid,
+  p_error_message text default null
+)
+returns reservation
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_deadline timestamptz := lock_deadline();
+  v_reservation reservation := require_reservation(p_reservation_id);
+begin
+  perform raise_refusal(token_refusal(p_token));
+  v_reservation := lock_reservation(v_reservation, null, v_deadline);
+  if v_reservation.upload_status = 'failed' and v_reservation.lease_token = p_token then
+    return v_reservation;
+  end if;
+  perform raise_refusal(status_refusal(v_reservation, 'uploading', 'failed'));
+  perform raise_refusal(dead_token_refusal(v_reservation, p_token));
+  update reservation as r
+  set
+    upload_status = 'failed',
+    error_message = left(p_error_message, 2500),
+    lease_expires_at = null
+  where r.reservation_id = p_reservation_id
+  returning r.* into v_reservation;
+  return v_reservation;
+end;
+$$;
+
+
+comment on function fail_upload(bigint, uuid, text) is
+  'Ends an upload that came to nothing, for the worker that holds its token, and returns the reservation. Errors: SWARG SWNFD SWSTA 55P03 40001 40P01. Locks: the limit_day rows whose units it holds, then the reservation.';
 
 -- usage_history: what a channel used of its limits, day by day.
 --
@@ -887,11 +1107,12 @@ begin
   from reservation as r
   where r.reservation_id = p_reservation_id
   for update;
-  if not p_drifts and (
+  if not found or not p_drifts and (
     v_reservation.upload_status <> 'scheduled'
     or v_reservation.scheduled_publish_time <= clock_now()
   ) then
-    -- What was started while its days were waited for keeps what it was charged.
+    -- What was started while its days were waited for keeps what it was charged;
+    -- what was deleted holds nothing.
     return '{}';
   end if;
   v_recharged := as_recharged(v_reservation);
@@ -1119,9 +1340,8 @@ begin
   end if;
 
   -- Its rules stay as they are until they are copied.
+  perform lock_channel(p_like, v_deadline);
   perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = p_like for no key update;
-  perform end_lock_wait(v_deadline);
   insert into channel (channel_id, time_zone, upload_lead)
   values (p_channel, p_time_zone, p_upload_lead)
   on conflict do nothing
@@ -1216,9 +1436,7 @@ begin
   if p_upload_lead is not null then
     perform raise_refusal(upload_lead_refusal(p_upload_lead));
   end if;
-  perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = p_channel for no key update;
-  perform end_lock_wait(v_deadline);
+  perform lock_channel(p_channel, v_deadline);
   if p_time_zone is distinct from v_channel.time_zone and p_time_zone is not null then
     perform lock_limits(
       array(select r.limit_id from charge_rule as r where r.channel_id = p_channel), v_deadline
@@ -1263,9 +1481,7 @@ begin
 
   -- A day that follows its limit again reads the limit's row, which comes first
   -- in the order of locks.
-  perform bound_lock_wait(v_deadline);
-  perform from daily_limit as l where l.limit_id = p_limit for share;
-  perform end_lock_wait(v_deadline);
+  perform share_limits(array[p_limit], v_deadline);
   perform lock_days(array[row(p_limit, null, p_day, 0)::charge], v_deadline);
   update limit_day as d
   set
@@ -1320,8 +1536,7 @@ begin
   perform raise_refusal(v_refusal, next_step(v_refusal.code, p_channel, p_type, null));
   perform raise_refusal(limit_name_refusal(p_limit), 'set_daily_limit creates a limit.');
 
-  perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = p_channel for share;
+  perform lock_channel(p_channel, v_deadline);
   perform lock_limits(array[p_limit], v_deadline);
   if p_units = 0 then
     delete from charge_rule as r
@@ -1342,6 +1557,115 @@ begin
     returning * into v_rule;
   end if;
   return v_rule;
+end;
+$$;
+
+
+comment on function set_charge(text, text, integer, text) is
+  'Sets what one upload of a type takes from a limit and returns the rule. Errors: SWARG SWCHN SWTYP 55P03. Locks: the channel, then the limit.';
+
+-- set_posting_times: says at which local times a channel likes to publish;
+-- reserve_next_slot tries them before any other hour.
+--
+--   p_times        the times, whole minutes; an empty array: none
+--   p_channel      the channel
+--   p_iso_weekday  1 (Monday) to 7 (Sunday); null: the times of every day. The
+--                  times of a weekday are added to those of every day.
+--
+-- Replaces what was set for that weekday (or for every day). Returns the times.
+-- SQLSTATEs: SWARG SWCHN 55P03. Locks: none that bookings wait for.
+create or replace function set_posting_times(
+  p_times time[],
+  p_channel text default 'default',
+  p_iso_weekday integer default null
+)
+returns setof posting_time
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+as $$
+declare
+  v_channel channel := require_channel(p_channel);
+begin
+  if p_times is null then
+    perform raise_refusal(invalid_argument('p_times', 'an array of times is needed'));
+  end if;
+  if p_iso_weekday not between 1 and 7 then
+    perform raise_refusal(
+      invalid_argument('p_iso_weekday', 'weekdays are 1 (Monday) to 7 (Sunday)')
+    );
+  end if;
+  if exists (
+    select from unnest(p_times) as t (local_time)
+    where t.local_time is null or t.local_time = '24:00' or extract(second from t.local_time) <> 0
+  ) then
+    perform raise_refusal(
+      invalid_argument('p_times', 'posting times are whole minutes between 00:00 and 23:59')
+    );
+  end if;
+  -- One at a time, so that of two calls the later one holds, whole.
+  perform lock_channel(p_channel, lock_deadline());
+  delete from posting_time as t
+  where t.channel_id = p_channel
+    and t.iso_weekday is not distinct from p_iso_weekday;
+  return query
+  insert into posting_time (channel_id, local_time, iso_weekday)
+  select distinct p_channel, t.local_time, p_iso_weekday::smallint
+  from unnest(p_times) as t (local_time)
+  order by t.local_time
+  returning *;
+end;
+$$;
+
+
+-- add_blackout: a span of time in which a channel publishes nothing. What is
+-- booked in it already stays; calendar shows it, reschedule_reservation moves it.
+--
+--   p_from, p_to  from this instant up to, not including, that one (infinity
+--                 is allowed)
+--   p_reason      why, for the people who are refused
+--   p_channel     the channel
+--
+-- Returns the blackout. SQLSTATEs: SWARG SWCHN. Locks: none that bookings wait
+-- for; a booking that is under way may still land in the span.
+create or replace function add_blackout(
+  p_from timestamptz,
+  p_to timestamptz,
+  p_reason text,
+  p_channel text default 'default'
+)
+returns blackout
+language plpgsql
+volatile
+security definer
+set search_path from current
+set lock_timeout = '5s'
+as $$
+declare
+  v_channel channel := require_channel(p_channel);
+  v_blackout blackout;
+begin
+  if p_from is null or p_to is null or p_from >= p_to then
+    perform raise_refusal(
+      invalid_argument('p_from', 'a blackout begins before it ends')
+    );
+  end if;
+  if isfinite(p_from) and p_from < '0001-01-02 00:00+00'
+    or isfinite(p_to) and p_to > '9999-12-31 00:00+00'
+  then
+    perform raise_refusal(invalid_argument(
+      'p_from', 'a blackout lies between 0001-01-02 and 9999-12-31, UTC, or is infinite'
+    ));
+  end if;
+  if p_reason is null or p_reason = '' or octet_length(p_reason) > 2000 then
+    perform raise_refusal(invalid_argument('p_reason', 'a reason has 1 to 2,000 bytes'));
+  end if;
+  insert into blackout (channel_id, from_time, to_time, reason)
+  values (v_channel.channel_id, p_from, p_to, p_reason)
+  returning * into v_blackout;
+  return v_blackout;
 end;
 $$;
 
@@ -1402,9 +1726,8 @@ begin
   end case;
   perform raise_refusal(name_refusal('p_limit', v_limit_id, 600));
 
+  perform lock_channel(p_channel, v_deadline);
   perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = v_channel.channel_id for share;
-  perform end_lock_wait(v_deadline);
   insert into daily_limit (limit_id, max_units, time_zone, counted_at)
   values (v_limit_id, v_max_units, 'America/Los_Angeles', 'upload')
   on conflict do nothing;
@@ -1632,9 +1955,7 @@ begin
   perform raise_refusal(day_refusal('p_day', v_day));
 
   -- Two reports must not be matched with one booking.
-  perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = p_channel for no key update;
-  perform end_lock_wait(v_deadline);
+  perform lock_channel(p_channel, v_deadline);
   perform lock_days(array[row(v_limit_id, null, v_day, 0)::charge], v_deadline);
   v_note := langflix_unreported_upload(p_channel, p_type, v_limit_id, v_day);
   if v_note is null then
@@ -1739,7 +2060,6 @@ alter function reschedule_reservation(bigint, date, time, integer, text) set jit
 alter function lock_day(date, text) set jit = off;
 alter function start_upload(bigint, interval) set jit = off;
 alter function complete_upload(bigint, uuid, text) set jit = off;
-alter function fail_upload(bigint, uuid, text) set jit = off;
 alter function retry_upload(bigint, date, time, integer, text) set jit = off;
 alter function record_usage(text, integer, date, text) set jit = off;
 alter function daily_status(date, text) set jit = off;

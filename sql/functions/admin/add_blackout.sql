@@ -30,6 +30,13 @@ begin
       invalid_argument('p_from', 'a blackout begins before it ends')
     );
   end if;
+  if isfinite(p_from) and p_from < '0001-01-02 00:00+00'
+    or isfinite(p_to) and p_to > '9999-12-31 00:00+00'
+  then
+    perform raise_refusal(invalid_argument(
+      'p_from', 'a blackout lies between 0001-01-02 and 9999-12-31, UTC, or is infinite'
+    ));
+  end if;
   if p_reason is null or p_reason = '' or octet_length(p_reason) > 2000 then
     perform raise_refusal(invalid_argument('p_reason', 'a reason has 1 to 2,000 bytes'));
   end if;

@@ -54,9 +54,8 @@ begin
   end case;
   perform raise_refusal(name_refusal('p_limit', v_limit_id, 600));
 
+  perform lock_channel(p_channel, v_deadline);
   perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = v_channel.channel_id for share;
-  perform end_lock_wait(v_deadline);
   insert into daily_limit (limit_id, max_units, time_zone, counted_at)
   values (v_limit_id, v_max_units, 'America/Los_Angeles', 'upload')
   on conflict do nothing;

@@ -70,9 +70,8 @@ begin
   end if;
 
   -- Its rules stay as they are until they are copied.
+  perform lock_channel(p_like, v_deadline);
   perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = p_like for no key update;
-  perform end_lock_wait(v_deadline);
   insert into channel (channel_id, time_zone, upload_lead)
   values (p_channel, p_time_zone, p_upload_lead)
   on conflict do nothing

@@ -26,9 +26,7 @@ begin
 
   -- A day that follows its limit again reads the limit's row, which comes first
   -- in the order of locks.
-  perform bound_lock_wait(v_deadline);
-  perform from daily_limit as l where l.limit_id = p_limit for share;
-  perform end_lock_wait(v_deadline);
+  perform share_limits(array[p_limit], v_deadline);
   perform lock_days(array[row(p_limit, null, p_day, 0)::charge], v_deadline);
   update limit_day as d
   set

@@ -30,9 +30,7 @@ begin
   if p_upload_lead is not null then
     perform raise_refusal(upload_lead_refusal(p_upload_lead));
   end if;
-  perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = p_channel for no key update;
-  perform end_lock_wait(v_deadline);
+  perform lock_channel(p_channel, v_deadline);
   if p_time_zone is distinct from v_channel.time_zone and p_time_zone is not null then
     perform lock_limits(
       array(select r.limit_id from charge_rule as r where r.channel_id = p_channel), v_deadline

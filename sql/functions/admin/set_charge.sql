@@ -34,8 +34,7 @@ begin
   perform raise_refusal(v_refusal, next_step(v_refusal.code, p_channel, p_type, null));
   perform raise_refusal(limit_name_refusal(p_limit), 'set_daily_limit creates a limit.');
 
-  perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = p_channel for share;
+  perform lock_channel(p_channel, v_deadline);
   perform lock_limits(array[p_limit], v_deadline);
   if p_units = 0 then
     delete from charge_rule as r
@@ -60,4 +59,4 @@ end;
 $$;
 
 comment on function set_charge(text, text, integer, text) is
-  'Sets what one upload of a type takes from a limit and returns the rule. Errors: SWARG SWCHN SWTYP 55P03. Locks: the limit.';
+  'Sets what one upload of a type takes from a limit and returns the rule. Errors: SWARG SWCHN SWTYP 55P03. Locks: the channel, then the limit.';

@@ -40,7 +40,7 @@ begin
     );
   end if;
   -- One at a time, so that of two calls the later one holds, whole.
-  perform from channel as c where c.channel_id = v_channel.channel_id for no key update;
+  perform lock_channel(p_channel, lock_deadline());
   delete from posting_time as t
   where t.channel_id = p_channel
     and t.iso_weekday is not distinct from p_iso_weekday;

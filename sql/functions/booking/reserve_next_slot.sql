@@ -58,12 +58,7 @@ begin
   );
   v_booking := replay(p_request_key, 'reserve_next_slot', v_arguments);
   if not is_settled(v_booking) then
-    perform bound_lock_wait(v_deadline);
-    select c.* into v_channel
-    from channel as c
-    where c.channel_id = p_channel
-    for no key update;
-    perform end_lock_wait(v_deadline);
+    v_channel := lock_channel(p_channel, v_deadline);
     v_booking := book_next(
       v_channel, p_type, p_from, p_horizon_days, p_video, coalesce(p_append, false),
       p_request_key, v_arguments, v_deadline

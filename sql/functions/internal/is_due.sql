@@ -1,12 +1,12 @@
-create function is_due(p_reservation reservation)
+create function is_due(p_reservation reservation, p_now timestamptz)
 returns boolean
 language sql
-volatile
+immutable
 return case (p_reservation).upload_status
-  when 'scheduled' then (p_reservation).upload_time <= clock_now()
-  when 'uploading' then (p_reservation).lease_expires_at <= clock_now()
+  when 'scheduled' then (p_reservation).upload_time <= p_now
+  when 'uploading' then (p_reservation).lease_expires_at <= p_now
   else false
 end;
 
-comment on function is_due(reservation) is
+comment on function is_due(reservation, timestamptz) is
   'Whether an upload may be claimed: its time has come, or its lease has run out.';

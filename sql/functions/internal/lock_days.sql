@@ -41,7 +41,7 @@ begin
     if v_missing[1].day <> v_missing[cardinality(v_missing)].day then
       v_limits := array(select distinct l from unnest(v_limits) as l order by l);
     end if;
-    perform share_limits(v_limits, p_deadline);
+    v_waited := share_limits(v_limits, p_deadline);
   end if;
 
   foreach v_charge in array p_charges loop

@@ -12,9 +12,13 @@ begin
   for v_limit_id in
     select distinct l.limit_id from unnest(p_limit_ids) as l (limit_id) order by l.limit_id
   loop
-    perform bound_lock_wait(p_deadline);
-    perform from daily_limit as l where l.limit_id = v_limit_id for no key update;
-    perform end_lock_wait(p_deadline);
+    -- Most limits are free: only a wait needs a bound.
+    perform from daily_limit as l where l.limit_id = v_limit_id for no key update skip locked;
+    if not found then
+      perform bound_lock_wait(p_deadline);
+      perform from daily_limit as l where l.limit_id = v_limit_id for no key update;
+      perform end_lock_wait(p_deadline);
+    end if;
   end loop;
 end;
 $$;

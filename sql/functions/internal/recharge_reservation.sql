@@ -17,11 +17,12 @@ begin
   from reservation as r
   where r.reservation_id = p_reservation_id
   for update;
-  if not p_drifts and (
+  if not found or not p_drifts and (
     v_reservation.upload_status <> 'scheduled'
     or v_reservation.scheduled_publish_time <= clock_now()
   ) then
-    -- What was started while its days were waited for keeps what it was charged.
+    -- What was started while its days were waited for keeps what it was charged;
+    -- what was deleted holds nothing.
     return '{}';
   end if;
   v_recharged := as_recharged(v_reservation);

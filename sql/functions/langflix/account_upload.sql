@@ -53,9 +53,7 @@ begin
   perform raise_refusal(day_refusal('p_day', v_day));
 
   -- Two reports must not be matched with one booking.
-  perform bound_lock_wait(v_deadline);
-  perform from channel as c where c.channel_id = p_channel for no key update;
-  perform end_lock_wait(v_deadline);
+  perform lock_channel(p_channel, v_deadline);
   perform lock_days(array[row(v_limit_id, null, v_day, 0)::charge], v_deadline);
   v_note := langflix_unreported_upload(p_channel, p_type, v_limit_id, v_day);
   if v_note is null then

@@ -29,6 +29,8 @@ set jit = off
 as $$
 declare
   v_deadline timestamptz := lock_deadline();
+  -- One moment for the whole call, so that nothing is due again within it.
+  v_now timestamptz := clock_now();
   v_round reservation[];
   v_due reservation;
   v_last reservation;
@@ -36,6 +38,7 @@ declare
   v_charges charge[];
   v_reservation reservation;
   v_claimed integer := 0;
+  v_holds boolean := false;
 begin
   if p_count is null or p_count not between 1 and 1000 then
     perform raise_refusal(invalid_argument('p_count', 'one can claim 1 to 1000 uploads'));
@@ -49,12 +52,12 @@ begin
   end if;
 
   while v_claimed < p_count loop
-    v_round := due_uploads(p_channel, v_last, p_count - v_claimed);
+    v_round := due_uploads(p_channel, v_now, v_last, p_count - v_claimed);
     exit when cardinality(v_round) = 0;
     v_last := v_round[cardinality(v_round)];
     -- Days come before reservations in the order of locks, so only the first
-    -- round with an upload that fits may wait for days; later ones take what
-    -- needs no others.
+    -- round with an upload that fits and is free may wait for days; later ones
+    -- take what needs no others.
     if v_locked is null then
       v_round := array(
         select r
@@ -74,9 +77,10 @@ begin
     foreach v_due in array v_round loop
       select r.* into v_reservation
       from reservation as r
-      where r.reservation_id = v_due.reservation_id and is_due(r)
+      where r.reservation_id = v_due.reservation_id and is_due(r, v_now)
       for update skip locked;
       continue when not found;
+      v_holds := true;
       v_charges := start_charges(v_reservation);
       continue when exists (
         select from unnest(v_charges) as c
@@ -89,6 +93,9 @@ begin
       v_claimed := v_claimed + 1;
       return next begin_attempt(v_reservation, p_lease);
     end loop;
+    if v_locked = '{}' and not v_holds then
+      v_locked := null;
+    end if;
   end loop;
 end;
 $$;

@@ -8,7 +8,7 @@
 --
 -- Returns the reservation; retry_upload books it a new slot.
 -- SQLSTATEs: SWARG SWNFD, SWSTA (not uploading, or the token is dead), 55P03
--- after 5 s of waiting, 40P01.
+-- after 5 s of waiting, 40001 (claimed for another day meanwhile), 40P01.
 -- Locks: the limit_day rows whose units it holds, then the reservation.
 create function fail_upload(
   p_reservation_id bigint,
@@ -48,4 +48,4 @@ end;
 $$;
 
 comment on function fail_upload(bigint, uuid, text) is
-  'Ends an upload that came to nothing, for the worker that holds its token, and returns the reservation. Errors: SWARG SWNFD SWSTA 55P03 40P01. Locks: the limit_day rows whose units it holds, then the reservation.';
+  'Ends an upload that came to nothing, for the worker that holds its token, and returns the reservation. Errors: SWARG SWNFD SWSTA 55P03 40001 40P01. Locks: the limit_day rows whose units it holds, then the reservation.';
