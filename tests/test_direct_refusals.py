@@ -103,7 +103,7 @@ REFUSED = {
     "update slotwarden.limit_day set day = day + 1": "SWSTA",
     "update slotwarden.limit_day set limit_id = 'short' where limit_id = 'final'": "SWSTA",
     "update slotwarden.limit_day set max_units = -1": "23514",
-    "insert into slotwarden.limit_day (limit_id, day) values ('nothing', current_date)": "23502",
+    "insert into slotwarden.limit_day (limit_id, day) values ('nothing', current_date)": "23503",
     "update slotwarden.daily_limit set max_units = -1": "23514",
     "update slotwarden.daily_limit set max_units = 1000000001": "23514",
     "update slotwarden.daily_limit set time_zone = 'Mars/Phobos'": "SWARG",
