@@ -170,7 +170,7 @@ MUTANTS = (
         "a new day reads its maximum without a lock",
         (
             Patch("follow_daily_limit", "for share", ""),
-            Patch("share_limits", "\nbegin\n", "\nbegin\n  return;\n"),
+            Patch("share_limits", "\nbegin\n", "\nbegin\n  return false;\n"),
         ),
         shapes=("28 days", "4 days"),
     ),
