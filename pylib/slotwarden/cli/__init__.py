@@ -23,9 +23,10 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     open_streams()
     if sys.argv[1:] == ["--version"]:
-        # All the commands need not be imported for it; but they know what to do if it fails.
+        # All the commands need not be imported for it; but they know what to do if it fails. Past
+        # the buffer, which would be written once more at the end.
         with suppress(OSError):
-            print(version_line(), flush=True)  # noqa: T201
+            os.write(sys.stdout.fileno(), f"{version_line()}{os.linesep}".encode())
             return
     if "--no-color" in sys.argv:
         # Help texts and usage errors are shown before options are read.
