@@ -191,13 +191,6 @@ def database_url(copies: Copies) -> Iterator[str]:
 
 
 @pytest.fixture
-def another_database_url(copies: Copies) -> Iterator[str]:
-    """The URL of a second one, a copy of the same template."""
-    with copies() as url:
-        yield url
-
-
-@pytest.fixture
 def empty_database_url(server: ServerAddress) -> Iterator[str]:
     """The URL of a database of the test's own, without slotwarden."""
     name = _fresh_name()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Copies
 from life import DAY, NEXT, ONE_DAY, fail, on, prepared, refusal, run_clock, start
 from support import (
     APP,
@@ -113,18 +114,19 @@ def test_waiting_for_something_else_is_not_shown(
 def test_a_wait_in_another_database_of_the_same_origin_is_not_shown(
     connect: Connect,
     db: PgConnection,
-    another_database_url: str,
+    copies: Copies,
     wait_until_blocked: WaitUntilBlocked,
 ) -> None:
     # Both are copies of one template, so their tables have the same numbers.
-    holder, behind = (connect(another_database_url) for _ in range(2))
-    day = coming_day(holder)
-    reserve(holder, day, "final", "20:00")
-    waiting = background(behind, "reserve_slot", day=day, kind="final", at="21:00")
-    wait_until_blocked(waiting.pid)
-    assert waits(db) == {}
-    holder.rollback()
-    assert waiting.outcome.sqlstate is None
+    with copies() as url:
+        holder, behind = (connect(url) for _ in range(2))
+        day = coming_day(holder)
+        reserve(holder, day, "final", "20:00")
+        waiting = background(behind, "reserve_slot", day=day, kind="final", at="21:00")
+        wait_until_blocked(waiting.pid)
+        assert waits(db) == {}
+        holder.rollback()
+        assert waiting.outcome.sqlstate is None
 
 
 def test_waiting_for_the_first_booking_of_a_day_is_shown(

@@ -12,6 +12,7 @@ import pytest
 
 from support import (
     APP,
+    Background,
     Connect,
     PgConnection,
     WaitUntilBlocked,
@@ -319,6 +320,16 @@ def test_a_limit_that_is_counted_otherwise_gives_back_and_takes_on_one_day(
     assert_consistent(db)
 
 
+def _charging_anew(connect: Connect) -> Background:
+    return background(
+        session(connect),
+        "recalculate_usage",
+        p_from="2000-01-01",
+        p_to="2999-01-01",
+        p_recharge=True,
+    )
+
+
 def test_what_is_deleted_while_its_day_is_waited_for_is_no_change(
     connect: Connect, db: PgConnection, day: dt.date, wait_until_blocked: WaitUntilBlocked
 ) -> None:
@@ -330,13 +341,7 @@ def test_what_is_deleted_while_its_day_is_waited_for_is_no_change(
         "delete from slotwarden.reservation where reservation_id = %s",
         booked.reservation_id,
     )
-    waiting = background(
-        session(connect),
-        "recalculate_usage",
-        p_from="2000-01-01",
-        p_to="2999-01-01",
-        p_recharge=True,
-    )
+    waiting = _charging_anew(connect)
     wait_until_blocked(waiting.pid)
     deleting.commit()
     assert list(waiting.outcome.rows) == []
@@ -351,13 +356,7 @@ def test_what_is_completed_while_its_day_is_waited_for_is_not_charged_anew(
     call(db, "set_charge", kind="final", p_limit="final", p_units=2)
     uploader = session(connect, autocommit=False)
     call(uploader, "record_upload", p_video="a.mp4")
-    waiting = background(
-        session(connect),
-        "recalculate_usage",
-        p_from="2000-01-01",
-        p_to="2999-01-01",
-        p_recharge=True,
-    )
+    waiting = _charging_anew(connect)
     wait_until_blocked(waiting.pid)
     uploader.commit()
     assert list(waiting.outcome.rows) == []

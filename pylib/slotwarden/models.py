@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -229,6 +230,16 @@ class Blackout(Record):
     reason: str
     created_at: dt.datetime
     created_by: str
+
+    @classmethod
+    @cache
+    def selected(cls) -> tuple[str, ...]:
+        """As of `Record`; no driver knows an instant without end, so it is read as null."""
+        endless = {
+            "from_time": "nullif(result.from_time, '-infinity')",
+            "to_time": "nullif(result.to_time, 'infinity')",
+        }
+        return tuple(endless.get(name, f"result.{name}") for name in cls.columns())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,6 @@ from .arguments import WITHOUT_END
 from .calls import Calls
 from .models import Blackout, PostingTime
 
-# No driver knows an instant without end, so it is read as null.
-_BLACKOUT_COLUMNS = [
-    {
-        "from_time": "nullif(result.from_time, '-infinity') as from_time",
-        "to_time": "nullif(result.to_time, 'infinity') as to_time",
-    }.get(name, f"result.{name}")
-    for name in Blackout.columns()
-]
-
 
 class Openings(Calls):
     """The part of `slotwarden.Scheduler` that says when a channel publishes."""
@@ -69,19 +60,13 @@ class Openings(Calls):
         ------
         InvalidArgument (SWARG), UnknownChannel (SWCHN)
         """
-        (made,) = self._executor.call(
-            "add_blackout",
-            _BLACKOUT_COLUMNS,
-            {
-                "from": start,
-                "to": WITHOUT_END if end is None else end,
-                "reason": reason,
-                "channel": self._channel(channel),
-            },
-            Blackout.from_values,
-            changes=True,
-        )
-        return made
+        arguments = {
+            "from": start,
+            "to": WITHOUT_END if end is None else end,
+            "reason": reason,
+            "channel": self._channel(channel),
+        }
+        return self._row(Blackout, "add_blackout", **arguments)
 
     def list_blackouts(
         self, *, since: dt.datetime | None = None, channel: str | None = None
@@ -92,13 +77,8 @@ class Openings(Calls):
         ------
         UnknownChannel (SWCHN)
         """
-        return self._executor.call(
-            "list_blackouts",
-            _BLACKOUT_COLUMNS,
-            {"channel": self._channel(channel), "from": since},
-            Blackout.from_values,
-            changes=False,
-        )
+        arguments = {"channel": self._channel(channel), "from": since}
+        return self._rows(Blackout, "list_blackouts", arguments)
 
     def remove_blackout(self, blackout_id: int) -> Blackout | None:
         """Let the channel publish again; give what was removed, None if there was nothing.
@@ -107,11 +87,7 @@ class Openings(Calls):
         ------
         InvalidArgument (SWARG)
         """
-        removed = self._executor.call(
-            "remove_blackout",
-            _BLACKOUT_COLUMNS,
-            {"blackout_id": blackout_id},
-            Blackout.from_values,
-            changes=True,
+        removed = self._rows(
+            Blackout, "remove_blackout", {"blackout_id": blackout_id}, changes=True
         )
         return removed[0] if removed else None

@@ -122,11 +122,7 @@ def autocommitting(connection: Connection) -> Iterator[None]:
         yield
     finally:
         if not before and not driver_connection.closed:
-            try:
-                driver_connection.autocommit = False
-            except connection.dialect.loaded_dbapi.Error as error:
-                # The statement has its outcome, which this must not hide.
-                connection.invalidate(error)
+            _end_autocommit(connection, driver_connection, connection.dialect.loaded_dbapi.Error)
 
 
 def _give_back(
@@ -135,13 +131,20 @@ def _give_back(
     if not connection.is_valid:
         return
     if not autocommit:
-        try:
-            driver_of(connection).autocommit = False
-        except driver_error as error:
-            # The statement has its outcome, which this must not hide.
-            connection.invalidate(error)
-            return
+        _end_autocommit(connection, driver_of(connection), driver_error)
     connection.close()
+
+
+def _end_autocommit(
+    connection: Connection | PoolProxiedConnection,
+    driver_connection: DBAPIConnection,
+    driver_error: type[Exception],
+) -> None:
+    try:
+        driver_connection.autocommit = False
+    except driver_error as error:
+        # The statement has its outcome, which this must not hide.
+        connection.invalidate(error)
 
 
 def _drop(connection: PoolProxiedConnection, engine: Engine, pool: Pool, error: Exception) -> None:

@@ -145,8 +145,7 @@ def root(
     data between runs.
 
     The options below may stand before or after the command, but for psql, which takes what follows
-    it as its own. Results go to standard output,
-    notices, progress and errors to standard error.
+    it as its own. Results go to standard output, notices, progress and errors to standard error.
     """
     check_name(schema, "a schema")
     context.obj = Settings(

@@ -12,7 +12,8 @@ from rich.text import Text
 
 # Two blanks and a line.
 _FRAME = 3
-_UNLIMITED_WIDTH = 10_000
+UNLIMITED_WIDTH = 10_000
+"""In characters: at that width nothing is cut or folded."""
 
 
 class FoldingTable(Table):
@@ -66,4 +67,4 @@ def _natural_width(console: Console, options: ConsoleOptions, column: Column) ->
 
 
 def _width(console: Console, options: ConsoleOptions, cell: RenderableType) -> int:
-    return Measurement.get(console, options.update(width=_UNLIMITED_WIDTH), cell).maximum
+    return Measurement.get(console, options.update(width=UNLIMITED_WIDTH), cell).maximum

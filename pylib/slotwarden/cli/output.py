@@ -15,12 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from slotwarden.cli.folding import FoldingTable
+from slotwarden.cli.folding import UNLIMITED_WIDTH, FoldingTable
 from slotwarden.cli.streams import writing_results
 
 _SHOW_AFTER_SECONDS = 1.0
-# Wide enough that a table in a pipe or a file is never cut or folded.
-_UNLIMITED_WIDTH = 10_000
 # A day with its time of day.
 _NARROWEST = 16
 
@@ -178,5 +176,5 @@ def _console(*, stderr: bool, color: bool) -> Console:
         stderr=stderr, no_color=None if color else True, markup=False, emoji=False, highlight=False
     )
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _UNLIMITED_WIDTH
+        console.width = UNLIMITED_WIDTH
     return console
