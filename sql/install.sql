@@ -220,5 +220,5 @@ create table if not exists alembic_version (
 \ir roles.sql
 
 insert into alembic_version (version_num)
-values ('0006');
+values ('0007');
 commit;

@@ -291,3 +291,25 @@ def test_an_upload_that_is_held_keeps_no_other_from_being_claimed(
     holder.rollback()
     assert ids(claim(db)) == [held.reservation_id]
     assert_consistent(db)
+
+
+def test_a_claim_that_lost_an_upload_holds_it_and_so_waits_for_no_day(
+    connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    lost, expired = (reserve(db, DAY, "final", at) for at in ("10:00", "11:00"))
+    run_clock(db, f"{DAY} 12:00Z")
+    start(db, expired, p_lease="1 microsecond")
+    # The claim has seen what is due, and has not locked it yet.
+    gate = session(connect, autocommit=False)
+    query(gate, "lock table slotwarden.charge_rule in access exclusive mode")
+    claiming = background(session(connect, role=APP), "claim_due_uploads")
+    wait_until_blocked(claiming.pid)
+    on(db, "cancel_reservation", lost)
+    holder = session(connect, autocommit=False)
+    query(holder, "select from slotwarden.limit_day where limit_id = 'api_units' for update")
+    gate.rollback()
+    # Whoever holds the day may wait for the upload that was lost.
+    assert (claiming.outcome.sqlstate, list(claiming.outcome.rows)) == (None, [])
+    holder.rollback()
+    assert ids(claim(db)) == [expired.reservation_id]
+    assert_consistent(db)

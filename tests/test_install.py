@@ -99,6 +99,8 @@ def _put_data(connect: Connect, url: str) -> None:
     db = session(connect, dsn=url)
     booked = scalar(db, "select count(*) from slotwarden.reservation")
     day = coming_day(db, 30 + booked)
+    # Every upload starts today, one a revision.
+    query(db, "update slotwarden.daily_limit set max_units = 1000000 where limit_id = 'api_units'")
     kept = reserve(db, day, "final", "20:00", video=f"{booked}.mp4", key=f"k{booked}")
     gone = reserve(db, day, "short", "21:00")
     call(db, "cancel_reservation", p_reservation_id=gone.reservation_id)

@@ -181,11 +181,7 @@ MUTANTS = (
     Mutant(
         "claim believes what it saw before the lock",
         (
-            Patch(
-                "claim_due_uploads",
-                "r.reservation_id = v_due.reservation_id and is_due(r, v_now)",
-                "r.reservation_id = v_due.reservation_id",
-            ),
+            Patch("claim_due_uploads", "continue when not is_due(v_reservation, v_now);", ""),
             Patch("claim_due_uploads", "for update skip locked", "for update"),
         ),
     ),

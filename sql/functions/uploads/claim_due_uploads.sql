@@ -77,10 +77,13 @@ begin
     foreach v_due in array v_round loop
       select r.* into v_reservation
       from reservation as r
-      where r.reservation_id = v_due.reservation_id and is_due(r, v_now)
+      where r.reservation_id = v_due.reservation_id
       for update skip locked;
       continue when not found;
+      -- Asked once it is locked: a row that fails a condition of the locking
+      -- query, since another has changed it, stays locked all the same.
       v_holds := true;
+      continue when not is_due(v_reservation, v_now);
       v_charges := start_charges(v_reservation);
       continue when exists (
         select from unnest(v_charges) as c
