@@ -313,3 +313,21 @@ def test_a_claim_that_lost_an_upload_holds_it_and_so_waits_for_no_day(
     holder.rollback()
     assert ids(claim(db)) == [expired.reservation_id]
     assert_consistent(db)
+
+
+def test_an_upload_that_another_began_without_a_lease_is_not_claimed(
+    connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
+) -> None:
+    begun, expired = (reserve(db, DAY, "final", at) for at in ("10:00", "11:00"))
+    run_clock(db, f"{DAY} 12:00Z")
+    start(db, expired, p_lease="1 microsecond")
+    # The claim has seen that both are due, and has not locked them yet.
+    starting = session(connect, autocommit=False)
+    query(starting, "lock table slotwarden.charge_rule in access exclusive mode")
+    claiming = background(session(connect, role=APP), "claim_due_uploads", p_count=2)
+    wait_until_blocked(claiming.pid)
+    start(starting, begun)
+    starting.commit()
+    assert claiming.outcome.sqlstate is None
+    assert ids(claiming.outcome.rows) == [expired.reservation_id]
+    assert_consistent(db)

@@ -4,7 +4,8 @@ language sql
 immutable
 return case (p_reservation).upload_status
   when 'scheduled' then (p_reservation).upload_time <= p_now
-  when 'uploading' then (p_reservation).lease_expires_at <= p_now
+  -- Without a lease there is nothing to run out.
+  when 'uploading' then coalesce((p_reservation).lease_expires_at <= p_now, false)
   else false
 end;
 
