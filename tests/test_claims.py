@@ -329,5 +329,5 @@ def test_an_upload_that_another_began_without_a_lease_is_not_claimed(
     start(starting, begun)
     starting.commit()
     assert claiming.outcome.sqlstate is None
-    assert ids(claiming.outcome.rows) == [expired.reservation_id]
+    assert ids(list(claiming.outcome.rows)) == [expired.reservation_id]
     assert_consistent(db)
