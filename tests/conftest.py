@@ -7,6 +7,7 @@ workers use it.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -74,6 +75,8 @@ _session_home = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     # pytest-xdist sets it, and tables would be folded to it.
     os.environ.pop("COLUMNS", None)
+    # Many processes are started: what one has compiled, the next need not compile again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # A shell starts background jobs deaf to Ctrl-C, and so would be the processes under test.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -90,6 +93,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if wanted:
         chosen = find_binaries(int(wanted)) if wanted.isdigit() else Path(wanted)
         os.environ["SLOTWARDEN_PG_BIN"] = str(chosen)
+
+
+def pytest_collection_finish() -> None:
+    # All that was collected stays to the end: the garbage collector need not look at it.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -39,3 +39,10 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
     found = _imported_by(code)
     assert "slotwarden" in found
     assert found.isdisjoint({"sqlalchemy", "alembic", "typer", "rich"})
+
+
+def test_alembic_is_imported_by_what_migrates_alone() -> None:
+    found = _imported_by("import slotwarden.cli.application")
+    assert "sqlalchemy" in found
+    assert "alembic" not in found
+    assert "alembic" in _imported_by("import slotwarden\nslotwarden.migrations.head()")

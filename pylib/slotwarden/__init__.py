@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from . import migrations as migrations
     from .batches import BookingWish
     from .database import create_engine, normalise_url
     from .errors import translate_error, translated_errors
@@ -113,7 +114,9 @@ _HOMES = ("exceptions", "models", "errors", "database", "batches", "scheduler")
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for, and no more: SQLAlchemy is most of what importing all takes."""
+    """Import what is asked for, and no more: SQLAlchemy and Alembic take most of the time."""
+    if name == "migrations":
+        return importlib.import_module(".migrations", __name__)
     if name in __all__:
         for home in _HOMES:
             found = getattr(importlib.import_module(f".{home}", __name__), name, None)
@@ -125,4 +128,4 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     """Name what can be asked for."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "migrations"})

@@ -16,7 +16,7 @@ from functools import cached_property
 from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
-from slotwarden import migrations
+import slotwarden
 from slotwarden.audit import Audit, audit
 from slotwarden.errors import translated_errors
 from slotwarden.exceptions import SlotwardenError, TransactionConflict
@@ -159,7 +159,7 @@ def run_demo(
     """
     with translated_errors(schema=SCHEMA), _alone(engine) as connection:
         _fresh_schema(connection)
-        migrations.upgrade(engine, schema=SCHEMA)
+        slotwarden.migrations.upgrade(engine, schema=SCHEMA)
         first_day = _monday(connection)
         wishes = make_wishes(random.Random(seed), requests, first_day)  # noqa: S311
         answers, seconds = _fight(engine, wishes, callers, on_answer or (lambda: None))

@@ -10,7 +10,7 @@ import io
 import re
 import threading
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,18 +18,29 @@ from alembic import command, op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import URL, Engine, inspect
 
 from slotwarden.database import check_name, create_engine
 from slotwarden.errors import translated_errors
 from slotwarden.exceptions import InvalidArgument
+from slotwarden.roles import Roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
 
-__all__ = ["Roles", "current", "downgrade", "head", "pending", "upgrade", "upgrade_sql"]
+__all__ = [
+    "CommandError",
+    "Roles",
+    "current",
+    "downgrade",
+    "head",
+    "pending",
+    "upgrade",
+    "upgrade_sql",
+]
 
 
 # Of others Alembic asserts that nobody writes them. There are no branches, which have an @.
@@ -37,29 +48,6 @@ _REVISIONS = re.compile(r"[^:@]+(:[^:@]+)?")
 
 # Alembic keeps the migration that is running in module variables.
 _one_at_a_time = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """Names of the database roles of a workspace.
-
-    They are created where they are missing and the installing role may create
-    roles, and never dropped. A workspace keeps those that it was installed with.
-
-    Raises
-    ------
-    InvalidArgument
-        SWARG: a name that PostgreSQL cannot have.
-    """
-
-    owner: str = "slotwarden_owner"
-    app: str = "slotwarden_app"
-    reader: str = "slotwarden_reader"
-    admin: str = "slotwarden_admin"
-
-    def __post_init__(self) -> None:
-        for name in astuple(self):
-            check_name(name, "a role")
 
 
 def upgrade(
@@ -140,7 +128,7 @@ def pending(revision: str) -> list[str]:
 
     Raises
     ------
-    alembic.util.CommandError
+    CommandError
         This version of slotwarden does not carry `revision`.
     """
     script = ScriptDirectory.from_config(_config("slotwarden", None))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from alembic.util import CommandError
 from sqlalchemy import Engine
 
-from slotwarden import migrations
+import slotwarden
 from slotwarden.cli.failures import ExitCode, Failure
 from slotwarden.cli.settings import Settings
 from slotwarden.database import create_engine
@@ -74,14 +73,14 @@ def engine_for(url: str, connections: int) -> Iterator[Engine]:
 def prepare_own_workspace(engine: Engine, settings: Settings) -> None:
     """Install the workspace in the embedded database, or bring it up to date."""
     with migration_errors():
-        found = migrations.current(engine, schema=settings.schema)
-        if found == migrations.head():
+        found = slotwarden.migrations.current(engine, schema=settings.schema)
+        if found == slotwarden.migrations.head():
             return
         doing = "Installing" if found is None else "Upgrading"
         settings.output.notice(
             f"{doing} slotwarden in schema {settings.schema!r} of the embedded PostgreSQL."
         )
-        migrations.upgrade(engine, schema=settings.schema)
+        slotwarden.migrations.upgrade(engine, schema=settings.schema)
 
 
 @contextmanager
@@ -91,5 +90,5 @@ def migration_errors() -> Iterator[None]:
         yield
     except SlotwardenError:
         raise
-    except (CommandError, ValueError) as error:
+    except (slotwarden.migrations.CommandError, ValueError) as error:
         raise Failure(ExitCode.MISTAKE, str(error)) from error

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from slotwarden import migrations
+import slotwarden
 from slotwarden.cli.connection import migration_errors, opened_engine
 from slotwarden.cli.failures import ExitCode, Failure, not_installed
 from slotwarden.cli.groups import CommandGroup
 from slotwarden.cli.settings import Settings, settings_of
-from slotwarden.migrations import Roles
+from slotwarden.roles import Roles
 
 commands = typer.Typer(
     cls=CommandGroup,
@@ -57,14 +57,18 @@ def upgrade(
     roles = Roles(owner=owner, app=app, reader=reader, admin=admin)
     if sql:
         with migration_errors():
-            text = migrations.upgrade_sql(schema=settings.schema, revisions=revision, roles=roles)
+            text = slotwarden.migrations.upgrade_sql(
+                schema=settings.schema, revisions=revision, roles=roles
+            )
         settings.output.text(text)
         return
     with opened_engine(settings, prepare=False) as engine, migration_errors():
-        before = migrations.current(engine, schema=settings.schema)
+        before = slotwarden.migrations.current(engine, schema=settings.schema)
         with settings.output.working("Upgrading ..."):
-            migrations.upgrade(engine, schema=settings.schema, revision=revision, roles=roles)
-        _tell(settings, before, migrations.current(engine, schema=settings.schema))
+            slotwarden.migrations.upgrade(
+                engine, schema=settings.schema, revision=revision, roles=roles
+            )
+        _tell(settings, before, slotwarden.migrations.current(engine, schema=settings.schema))
 
 
 # So that the step -1 is not taken for an option.
@@ -85,14 +89,14 @@ def downgrade(
     """
     settings = settings_of(context)
     with opened_engine(settings, prepare=False) as engine, migration_errors():
-        before = migrations.current(engine, schema=settings.schema)
+        before = slotwarden.migrations.current(engine, schema=settings.schema)
         if before is None:
             raise not_installed(settings.schema)
         if not yes:
             _ask(settings, before, revision)
         with settings.output.working("Downgrading ..."):
-            migrations.downgrade(engine, schema=settings.schema, revision=revision)
-        _tell(settings, before, migrations.current(engine, schema=settings.schema))
+            slotwarden.migrations.downgrade(engine, schema=settings.schema, revision=revision)
+        _tell(settings, before, slotwarden.migrations.current(engine, schema=settings.schema))
 
 
 @commands.command()
@@ -103,8 +107,8 @@ def current(context: typer.Context) -> None:
     """
     settings = settings_of(context)
     with opened_engine(settings, prepare=False) as engine, migration_errors():
-        found = migrations.current(engine, schema=settings.schema)
-        latest = migrations.head()
+        found = slotwarden.migrations.current(engine, schema=settings.schema)
+        latest = slotwarden.migrations.head()
     if found is None:
         raise not_installed(settings.schema)
     newest = "the latest" if found == latest else f"the latest is {latest}"

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from sqlalchemy import Connection, Engine
 
-from slotwarden import migrations
+import slotwarden
 from slotwarden.cli.connection import opened_engine
 from slotwarden.cli.failures import ExitCode, upgrade_command
 from slotwarden.cli.findings import WORKSPACE_CHECKS, Finding, NotSeenError, Patient
@@ -51,7 +51,7 @@ def _revision(engine: Engine, connection: Connection, schema: str) -> str | None
     """Return the revision; None where there is none, or the role may not read it."""
     if not may_read(connection, schema, "alembic_version"):
         return None
-    return migrations.current(engine, schema=schema)
+    return slotwarden.migrations.current(engine, schema=schema)
 
 
 def _facts(patient: Patient) -> dict[str, object]:
@@ -66,7 +66,7 @@ def _facts(patient: Patient) -> dict[str, object]:
         "role": server.role,
         "schema": patient.schema,
         "revision": patient.revision,
-        "head": migrations.head(),
+        "head": slotwarden.migrations.head(),
     }
 
 

@@ -6,10 +6,9 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from slotwarden import migrations
+import slotwarden
 from slotwarden.cli.failures import upgrade_command
 from slotwarden.cli.tables import may_read, read
 from slotwarden.records import Record
@@ -71,8 +70,8 @@ def pending_migrations(patient: Patient) -> Iterator[Finding]:
     if patient.revision is None:
         raise NotSeenError("alembic_version")
     try:
-        pending = migrations.pending(patient.revision)
-    except CommandError:
+        pending = slotwarden.migrations.pending(patient.revision)
+    except slotwarden.migrations.CommandError:
         yield Finding(
             "migrations",
             f"the workspace is at revision {patient.revision}, which this package does not know",
