@@ -2,8 +2,9 @@
 # Works with the GNU make 3.81 that macOS carries.
 
 PYTHON ?= python3
-# Processes that run tests; each has its own database on the one server.
-JOBS ?= 2
+# Processes that run tests, each in databases of its own on the one server: more than there are
+# cores, since tests wait as well.
+JOBS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin

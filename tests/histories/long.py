@@ -12,14 +12,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from slotwarden import migrations
 from slotwarden.embedded import EmbeddedServer
 
 from .plan import SHAPES
 from .run import database, run_once, show
 from .workspace import Workspace
 
-_DONE = Path("build/histories-long.jsonl")
-_REVISIONS = Path(__file__).parents[2] / "alembic/versions/sql"
+_PROJECT = Path(__file__).parents[2]
+_RECORD = _PROJECT / "docs/histories-long.jsonl"
+_REVISIONS = _PROJECT / "alembic/versions/sql"
 _COLUMNS = (
     "seed",
     "shape",
@@ -43,10 +45,10 @@ def _installed_sql() -> str:
     return digest.hexdigest()[:12]
 
 
-def _done(sql: str, clients: int, calls_each: int) -> Iterator[dict[str, Any]]:
-    if not _DONE.exists():
+def _done(record: Path, sql: str, clients: int, calls_each: int) -> Iterator[dict[str, Any]]:
+    if not record.exists():
         return
-    for line in _DONE.read_text().splitlines():
+    for line in record.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         if (row.get("sql"), row["clients"], row["calls_each"]) == (sql, clients, calls_each):
             yield row
@@ -64,6 +66,7 @@ def _run(console: Console, sql: str, seed: int, clients: int, calls_each: int) -
     if result.violations:
         show(console, history, result.violations)
     return {
+        "revision": migrations.head(),
         "sql": sql,
         "seed": seed,
         "shape": shape,
@@ -87,19 +90,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--calls", type=int, default=5000, help="of each client")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--record", type=Path, default=_RECORD, help="a line for each seed done")
     asked = parser.parse_args(arguments)
     console = Console(width=120)
     sql = _installed_sql()
-    rows = {row["seed"]: row for row in _done(sql, asked.clients, asked.calls)}
+    rows = {row["seed"]: row for row in _done(asked.record, sql, asked.clients, asked.calls)}
     for seed in range(1, asked.seeds + 1):
         if seed in rows:
             continue
         rows[seed] = _run(console, sql, seed, asked.clients, asked.calls)
-        _DONE.parent.mkdir(exist_ok=True)
-        with _DONE.open("a") as done:
-            done.write(json.dumps(rows[seed]) + "\n")
+        with asked.record.open("a", encoding="utf-8") as record:
+            record.write(json.dumps(rows[seed]) + "\n")
         console.print(f"seed {seed} of {asked.seeds}: {rows[seed]['violations']} violations")
-    table = Table(*_COLUMNS, title=f"the SQL with the digest {sql}")
+    table = Table(*_COLUMNS, title=f"revision {migrations.head()}, SQL {sql}")
     for seed in sorted(rows):
         table.add_row(*(str(rows[seed][name]) for name in _COLUMNS))
     console.print(table)
