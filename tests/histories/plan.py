@@ -7,6 +7,7 @@ planned as a number between 0 and 1, by which the client picks from what is ther
 from __future__ import annotations
 
 import datetime as dt
+import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -143,7 +144,12 @@ class Planner:
         self._calls = calls
         weights = dict(_WEIGHTS)
         # What is completed holds its slot for ever: a longer run must not run out of slots.
-        weights["complete_upload"] /= max(1, clients * calls / _USUAL_CALLS)
+        longer = max(1, clients * calls / _USUAL_CALLS)
+        weights["complete_upload"] /= longer
+        # A change of a limit writes an entry for each of its days, of which a longer run makes
+        # more: together they would grow with the square of its length.
+        weights["record_usage"] /= math.sqrt(longer)
+        weights["set_daily_limit"] /= math.sqrt(longer)
         self._functions, self._weights = list(weights), list(weights.values())
         self._maximums = {
             limit: self._values(limit, maximum)
