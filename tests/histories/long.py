@@ -50,7 +50,7 @@ def _done(record: Path, sql: str, clients: int, calls_each: int) -> Iterator[dic
         return
     for line in record.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        if (row.get("sql"), row["clients"], row["calls_each"]) == (sql, clients, calls_each):
+        if (row["sql"], row["clients"], row["calls_each"]) == (sql, clients, calls_each):
             yield row
 
 

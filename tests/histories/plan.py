@@ -143,8 +143,8 @@ class Planner:
         self._clients = clients
         self._calls = calls
         weights = dict(_WEIGHTS)
-        # What is completed holds its slot for ever: a longer run must not run out of slots.
         longer = max(1, clients * calls / _USUAL_CALLS)
+        # What is completed holds its slot for ever: a longer run must not run out of slots.
         weights["complete_upload"] /= longer
         # A change of a limit writes an entry for each of its days, of which a longer run makes
         # more: together they would grow with the square of its length.
