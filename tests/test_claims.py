@@ -13,6 +13,7 @@ import pytest
 from life import DAY, NEXT, ONE_DAY, claim, on, prepared, refusal, run_clock, start
 from support import (
     APP,
+    Background,
     Connect,
     PgConnection,
     WaitUntilBlocked,
@@ -293,17 +294,27 @@ def test_an_upload_that_is_held_keeps_no_other_from_being_claimed(
     assert_consistent(db)
 
 
+def claim_before_its_locks(
+    connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked, **named: Any
+) -> tuple[Any, Any, PgConnection, Background]:
+    """Stop a claim that has seen a scheduled and an expired upload, and has locked neither yet.
+
+    It goes on when the third, which may be used meanwhile, ends its transaction.
+    """
+    scheduled, expired = (reserve(db, DAY, "final", at) for at in ("10:00", "11:00"))
+    run_clock(db, f"{DAY} 12:00Z")
+    start(db, expired, p_lease="1 microsecond")
+    gate = session(connect, autocommit=False)
+    query(gate, "lock table slotwarden.charge_rule in access exclusive mode")
+    claiming = background(session(connect, role=APP), "claim_due_uploads", **named)
+    wait_until_blocked(claiming.pid)
+    return scheduled, expired, gate, claiming
+
+
 def test_a_claim_that_lost_an_upload_holds_it_and_so_waits_for_no_day(
     connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
 ) -> None:
-    lost, expired = (reserve(db, DAY, "final", at) for at in ("10:00", "11:00"))
-    run_clock(db, f"{DAY} 12:00Z")
-    start(db, expired, p_lease="1 microsecond")
-    # The claim has seen what is due, and has not locked it yet.
-    gate = session(connect, autocommit=False)
-    query(gate, "lock table slotwarden.charge_rule in access exclusive mode")
-    claiming = background(session(connect, role=APP), "claim_due_uploads")
-    wait_until_blocked(claiming.pid)
+    lost, expired, gate, claiming = claim_before_its_locks(connect, db, wait_until_blocked)
     on(db, "cancel_reservation", lost)
     holder = session(connect, autocommit=False)
     query(holder, "select from slotwarden.limit_day where limit_id = 'api_units' for update")
@@ -318,14 +329,9 @@ def test_a_claim_that_lost_an_upload_holds_it_and_so_waits_for_no_day(
 def test_an_upload_that_another_began_without_a_lease_is_not_claimed(
     connect: Connect, db: PgConnection, wait_until_blocked: WaitUntilBlocked
 ) -> None:
-    begun, expired = (reserve(db, DAY, "final", at) for at in ("10:00", "11:00"))
-    run_clock(db, f"{DAY} 12:00Z")
-    start(db, expired, p_lease="1 microsecond")
-    # The claim has seen that both are due, and has not locked them yet.
-    starting = session(connect, autocommit=False)
-    query(starting, "lock table slotwarden.charge_rule in access exclusive mode")
-    claiming = background(session(connect, role=APP), "claim_due_uploads", p_count=2)
-    wait_until_blocked(claiming.pid)
+    begun, expired, starting, claiming = claim_before_its_locks(
+        connect, db, wait_until_blocked, p_count=2
+    )
     start(starting, begun)
     starting.commit()
     assert claiming.outcome.sqlstate is None
