@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,6 +165,24 @@ def test_a_killed_supervisor_takes_its_server_along(
     assert not left_behind.exists()
 
 
+def test_a_kept_server_is_not_swept_away_for_its_folders_name(
+    server_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = server_folder.with_name(f"slotwarden-kept-{os.getpid()}")
+    monkeypatch.setenv("SLOTWARDEN_HOME", str(home))
+    try:
+        with shared_server() as server:
+            query(server.url(), "create table kept as select 42 as answer")
+        hour_ago = time.time() - 3600
+        os.utime(home / "supervisor.lock", (hour_ago, hour_ago))
+        with EmbeddedServer(durable=False) as temporary:
+            assert temporary.log_file.parent.parent == home.parent, "swept elsewhere"
+        with shared_server() as server:
+            assert query(server.url(), "select answer from kept") == 42
+    finally:
+        shutil.rmtree(home)
+
+
 def test_a_killed_initdb_leaves_no_half_made_data(
     use_server: Callable[..., User], server_folder: Path
 ) -> None:
@@ -173,7 +192,7 @@ def test_a_killed_initdb_leaves_no_half_made_data(
     assert not (server_folder / "data").exists()
     with EmbeddedServer(server_folder / "data", durable=False) as server:
         assert query(server.url(), "select 1") == 1
-    assert [path.name for path in server_folder.iterdir()] == ["data"]
+    assert not list(server_folder.glob(".data.new-*"))
 
 
 def test_two_commands_at_once_share_one_server(

@@ -25,6 +25,7 @@ _SUPERVISOR_LOCK = "supervisor.lock"
 _LONGEST_SOCKET_PATH = 100
 _SOCKET_FILE = "/.s.PGSQL.65535"
 _TEMPORARY_PREFIX = "slotwarden-"
+_TEMPORARY_MARK = "temporary"
 _ENOUGH_MEMORY_BYTES = 1 << 30
 _STALE_AFTER_SECONDS = 600
 
@@ -170,6 +171,7 @@ def temporary_directory(account: Account, *, in_memory: bool) -> Path:
             continue
         _sweep(base)
         made = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=base))
+        (made / _TEMPORARY_MARK).touch(mode=0o600)
         if account.switched:
             made.chmod(0o711)
         return made
@@ -237,8 +239,13 @@ def _sweep(base: Path) -> None:
     for left in base.glob(f"{_TEMPORARY_PREFIX}*"):
         lock = left / _SUPERVISOR_LOCK
         try:
-            # A young folder may belong to a process that is about to lock it.
-            if left.lstat().st_uid != os.geteuid() or _age_seconds(lock) < _STALE_AFTER_SECONDS:
+            # A kept server may be in a folder of such a name. A young folder may belong to a
+            # process that is about to lock it.
+            if (
+                left.lstat().st_uid != os.geteuid()
+                or not (left / _TEMPORARY_MARK).exists()
+                or _age_seconds(lock) < _STALE_AFTER_SECONDS
+            ):
                 continue
             descriptor = open_lock(lock)
         except OSError:

@@ -17,8 +17,8 @@
 -- Returns the reservation.
 -- SQLSTATEs: SWARG SWCHN SWTYP SWKEY SWDUP, SWNON (nothing free within the
 -- horizon), 55P03 after 5 s of waiting, 40001, 40P01.
--- Locks: the channel (against its other calls of this function), then the
--- limit_day rows that the booking charges, until the transaction ends.
+-- Locks: the channel (so its callers queue, and wait for changes of its ways),
+-- then the limit_day rows that the booking charges, until the transaction ends.
 create function reserve_next_slot(
   p_type text,
   p_from date default null,
