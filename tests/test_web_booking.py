@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from zoneinfo import ZoneInfoNotFoundError
 
 import httpx
 import pytest
@@ -35,6 +36,20 @@ def test_a_slot_is_booked_once_and_shown(client: httpx.Client) -> None:
     shown = client.get(f"{CHANNEL}/calendar", params={"from": made["local_date"], "days": 1}).json()
     assert [entry["reservation_id"] for entry in shown["entries"]] == [made["reservation_id"]]
     assert shown["entries"][0]["etag"] == '"1"'
+
+
+def test_a_zone_that_python_lacks_does_not_hide_a_booking(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(name: str) -> None:
+        raise ZoneInfoNotFoundError(name)
+
+    # PostgreSQL reads zones of its own, which may be newer.
+    monkeypatch.setattr("slotwarden.channels.ZoneInfo", unknown)
+    monkeypatch.setattr("slotwarden.models.ZoneInfo", unknown)
+    made = booked(client, "10:00")
+    assert (made["local_date"], made["local_time"]) == (coming().isoformat(), "10:00")
+    assert made["time_zone"] == "UTC"
 
 
 def test_an_instant_is_booked_with_its_offset(client: httpx.Client) -> None:

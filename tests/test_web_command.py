@@ -9,7 +9,7 @@ import subprocess
 
 import httpx
 
-from cli_support import call, command, environment
+from cli_support import call, command, environment, run
 from sessions import APP
 from slotwarden import Scheduler, create_engine
 from slotwarden.web.example import book_example_week, is_untouched, next_monday
@@ -49,6 +49,9 @@ def test_what_cannot_be_served_is_told_at_once(database_url: str) -> None:
     open_to_all = call(database_url, "web", "--host", "0.0.0.0", "--no-open")  # noqa: S104
     assert open_to_all.code == 2
     assert "SLOTWARDEN_WEB_TOKEN" in open_to_all.err
+    # A process of its own: one that serves would not come back.
+    empty = run(database_url, "web", "--host", "0.0.0.0", "--token", "", "--no-open")  # noqa: S104
+    assert (empty.code, empty.err) == (open_to_all.code, open_to_all.err)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         busy = call(database_url, "web", "--port", port, "--no-open")

@@ -71,6 +71,11 @@ def test_every_channel_of_the_picker_can_be_booked_on(client: httpx.Client) -> N
         # The limit is this channel's own, so its reset is found through its name alone.
         full = problem(client.post(where, json=wish("20:00")), 429, "DailyLimitReached")
         assert full["resets_at"].startswith(coming().isoformat())
+        # A move names no channel.
+        other = client.post(where, json=wish(days=32)).json()
+        move = {"date": coming().isoformat(), "time": "20:00"}
+        moved = client.patch(f"/api/reservations/{other['reservation_id']}", json=move)
+        assert problem(moved, 429)["resets_at"] == full["resets_at"]
     problem(client.get(path_of("team/newspaper")), 404, "UnknownChannel")
 
 

@@ -121,6 +121,22 @@ def test_other_calendars_can_read_the_feed(client: httpx.Client) -> None:
     assert changed.status_code == 200
 
 
+def test_whatever_a_worker_calls_its_video_the_feed_can_be_read(
+    client: httpx.Client, connect: Connect
+) -> None:
+    query(
+        session(connect),
+        "select slotwarden.complete_upload(s.reservation_id, s.lease_token, %s)"
+        " from slotwarden.start_upload(%s) as s",
+        "a/b\n",
+        booked(client)["reservation_id"],
+    )
+    feed = client.get(f"{CHANNEL}/calendar.ics")
+    event: Any
+    (event,) = Calendar.from_ical(feed.content).walk("VEVENT")
+    assert event["url"] == "https://youtu.be/a%2Fb%0A"
+
+
 def test_a_change_is_told_to_those_who_look_at_its_days(database_url: str) -> None:
     with (
         application(database_url) as app,

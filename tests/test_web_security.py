@@ -10,7 +10,6 @@ import pytest
 from sessions import Connect, query, session
 from slotwarden import InvalidArgument
 from slotwarden.web import WebSettings
-from slotwarden.web.security import COOKIE
 from web_support import CHANNEL, RESERVATIONS, TOKEN, booked, client_of, problem, wish
 
 JSON = {"content-type": "application/json"}
@@ -82,7 +81,23 @@ def test_a_page_exchanges_the_token_for_a_cookie(database_url: str) -> None:
         assert client.get(feed, params={"token": feed_token}).status_code == 200
         problem(client.get(feed, params={"token": TOKEN}), 401)
         problem(client.get(f"{CHANNEL}/calendar", params={"token": feed_token}), 401)
-        problem(client.get("/api/channels", headers={"cookie": f"{COOKIE}={feed_token}"}), 401)
+        (name, _) = entered.headers["set-cookie"].split("=", 1)
+        problem(client.get("/api/channels", headers={"cookie": f"{name}={feed_token}"}), 401)
+
+
+@pytest.mark.parametrize(
+    "other", ["theme", 'prefs={"a":1}', "path=/x", "k@x=1", "slotwarden_session_00000000=abc"]
+)
+def test_cookies_of_other_applications_lock_nobody_out(database_url: str, other: str) -> None:
+    settings = WebSettings(token=TOKEN)
+    own = f"{settings.cookie}={settings.derived('session')}"
+    with client_of(database_url, token=TOKEN) as client:
+        for cookies in (f"{other}; {own}", f"{own}; {other}"):
+            assert client.get("/api/channels", headers={"cookie": cookies}).status_code == 200
+
+
+def test_two_applications_on_one_host_do_not_share_a_cookie() -> None:
+    assert WebSettings(token=TOKEN).cookie != WebSettings(token=TOKEN[::-1]).cookie
 
 
 def test_a_token_that_can_be_guessed_is_refused() -> None:

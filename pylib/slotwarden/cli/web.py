@@ -76,6 +76,8 @@ def web(
     from slotwarden.web.server import listening_socket, serve  # noqa: PLC0415
 
     settings = settings_of(context)
+    # As an empty variable is: a variable that is not set, written out by a shell, is no token.
+    token = token or None
     if token is None and not _is_local(host):
         raise Failure(
             ExitCode.MISTAKE,
@@ -84,7 +86,7 @@ def web(
         )
     channels = tuple(dict.fromkeys(channel or []))
     wanted = WebSettings(
-        channels=channels, token=token or None, hosts=frozenset({host.lower()} - {""})
+        channels=channels, token=token, hosts=frozenset({host.lower()} - {""})
     )
     try:
         listening = listening_socket(host, port)
@@ -99,21 +101,15 @@ def web(
         for name in channels:
             scheduler.langflix_settings(channel=name)
         monday = _example_week(settings, scheduler)
-        page = _address(host, listening.getsockname()[1])
-        fragment = [f"date={monday}"] if monday else []
-        settings.output.notice(
-            f"slotwarden web is at {page}{'#' + '&'.join(fragment) if fragment else ''}",
-            style="bold",
-        )
+        page = _address(host, listening.getsockname()[1]) + (f"#date={monday}" if monday else "")
+        settings.output.notice(f"slotwarden web is at {page}", style="bold")
         settings.output.notice(
             "It asks for the token." if token else "Only this machine can reach it.", style="dim"
         )
         settings.output.notice("Ctrl-C ends it.")
         if _wants_browser(wanted=open_browser):
-            if token:
-                # A fragment stays in the browser; the page takes it out of the address.
-                fragment.append(f"token={token}")
-            webbrowser.open(page + ("#" + "&".join(fragment) if fragment else ""))
+            # Without the token, which the command line of the browser would show to other users.
+            webbrowser.open(page)
         # The usual end of a server.
         with suppress(KeyboardInterrupt):
             serve(create_app(scheduler, wanted), listening)

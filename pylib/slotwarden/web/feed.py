@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from icalendar import Calendar, Event
@@ -97,7 +98,8 @@ def _event(entry: CalendarEntry, schema: str, now: dt.datetime) -> Event:
     made.add("transp", "TRANSPARENT")
     made.add("description", f"Reservation {entry.reservation_id}, {entry.upload_status}")
     if entry.youtube_video_id:
-        made.add("url", f"https://youtu.be/{entry.youtube_video_id}")
+        # What a worker said it is: anything.
+        made.add("url", f"https://youtu.be/{quote(entry.youtube_video_id, safe='')}")
     return made
 
 

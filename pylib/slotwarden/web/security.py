@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slotwarden.web.problems import Problem
 from slotwarden.web.settings import WebSettings
-
-COOKIE = "slotwarden_session"
-"""The cookie of a page that has shown the token."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SAME = frozenset({"same-origin", "none"})
@@ -129,7 +126,8 @@ class Security:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._settings.accepts(token.strip()):
             return
-        if self._settings.accepts_derived("session", _cookie(headers)):
+        session = HTTPConnection(scope).cookies.get(self._settings.cookie, "")
+        if self._settings.accepts_derived("session", session):
             return
         if scope["path"].endswith(_FEED):
             (given,) = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[:1]
@@ -189,11 +187,3 @@ def _hostname(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
-
-
-def _cookie(headers: Headers) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return "" if found is None else found.value

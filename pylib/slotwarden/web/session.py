@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict
 
 from slotwarden.web.contract import WRITES
 from slotwarden.web.problems import Problem
-from slotwarden.web.security import COOKIE
 from slotwarden.web.workspace import Here
 
 router = APIRouter(prefix="/api/session", tags=["session"], responses=WRITES)
@@ -31,7 +30,7 @@ def enter(credentials: Credentials, here: Here, request: Request, response: Resp
             401, "WrongToken", "Wrong token", "That is not the token that slotwarden web expects."
         )
     response.set_cookie(
-        COOKIE,
+        here.settings.cookie,
         here.settings.derived("session"),
         httponly=True,
         samesite="strict",
@@ -40,6 +39,6 @@ def enter(credentials: Credentials, here: Here, request: Request, response: Resp
 
 
 @router.delete("", status_code=204, summary="Leave")
-def leave(response: Response) -> None:
+def leave(here: Here, response: Response) -> None:
     """Forget the cookie."""
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(here.settings.cookie, httponly=True, samesite="strict")

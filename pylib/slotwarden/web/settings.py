@@ -67,6 +67,14 @@ class WebSettings:
                 hint=f"For example: {secrets.token_urlsafe(24)}",
             )
 
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie of a page that has shown the token.
+
+        Cookies are for all ports of a host, so each token has a name of its own there.
+        """
+        return f"slotwarden_session_{self.derived('cookie')[:8]}"
+
     def accepts(self, token: str) -> bool:
         """Tell whether this is the token, in constant time."""
         return self.token is not None and hmac.compare_digest(token.encode(), self.token.encode())
@@ -77,8 +85,8 @@ class WebSettings:
         Parameters
         ----------
         purpose : str
-            ``session`` for the cookie, ``feed`` for the address of an iCalendar feed; neither
-            leads to the other, nor to the token.
+            ``session`` for the cookie, ``cookie`` for its name, ``feed`` for the address of an
+            iCalendar feed; none leads to another, nor to the token.
         """
         return hmac.new((self.token or "").encode(), purpose.encode(), hashlib.sha256).hexdigest()
 

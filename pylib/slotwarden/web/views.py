@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from slotwarden.channels import clock_of
 from slotwarden.models import (
     BatchResult,
     CalendarEntry,
@@ -29,7 +30,9 @@ class View(BaseModel):
 
 
 class ReservationView(View):
-    """A video's booking of a slot. ``local_date`` and ``local_time`` are on its zone's clock."""
+    """A video's booking of a slot. ``local_date`` and ``local_time`` are on the clock of
+    ``time_zone``, which is UTC where this Python does not know the channel's.
+    """
 
     reservation_id: int
     channel_id: str
@@ -52,8 +55,14 @@ class ReservationView(View):
     def of(cls, reservation: Reservation) -> Self:
         """Show a reservation; its lease token is the uploader's secret and stays behind."""
         shown = {name: getattr(reservation, name) for name in Reservation.columns()}
-        local = reservation.local_publish_time
-        shown |= {"local_date": local.date(), "local_time": local.time()}
+        # What is booked must not fail for a zone that PostgreSQL alone knows.
+        clock = clock_of(reservation.time_zone)
+        local = reservation.scheduled_publish_time.astimezone(clock)
+        shown |= {
+            "local_date": local.date(),
+            "local_time": local.time(),
+            "time_zone": str(clock),
+        }
         return cls(**shown)
 
 

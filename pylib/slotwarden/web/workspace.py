@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from typing import Annotated
 
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from slotwarden.channels import clock_of, zone_of
-from slotwarden.exceptions import DailyLimitReached, SlotwardenError
-from slotwarden.models import DailyStatus
+from slotwarden.exceptions import DailyLimitReached, SlotwardenError, UnknownChannel
 from slotwarden.scheduler import Scheduler
 from slotwarden.web.settings import WebSettings
 
 _FIRST_CHANNEL = "default"
+_MOST_GUESSES = 20
 
 
 class Workspace:
@@ -73,21 +73,25 @@ class Workspace:
         refusal : DailyLimitReached
             Names limit and day.
         channel : str, optional
-            The channel that was asked for. A limit's day is the same for all that charge it.
+            The channel that was asked for; None: it has to be guessed, of which the first few
+            tries are made. A limit's day is the same for all that charge it.
         """
-        asked = [] if channel is None else [channel]
-        for name in dict.fromkeys([*asked, *self.settings.channels, _FIRST_CHANNEL]):
-            # The refusal is the answer, whatever becomes of this.
-            with suppress(SlotwardenError, SQLAlchemyError):
-                found = self._reset_on(
-                    self.scheduler.daily_status(refusal.day, channel=name), refusal
-                )
-                if found is not None:
-                    return found
+        # The refusal is the answer, whatever becomes of this.
+        with suppress(SlotwardenError, SQLAlchemyError):
+            if channel is not None:
+                return self._reset_for(channel, refusal)
+            # A limit of a channel's own is called channel/limit.
+            own, _, _ = refusal.limit.rpartition("/")
+            guesses = dict.fromkeys(filter(None, [own, *self.channels(), _FIRST_CHANNEL]))
+            for name in islice(guesses, _MOST_GUESSES):
+                with suppress(UnknownChannel):
+                    found = self._reset_for(name, refusal)
+                    if found is not None:
+                        return found
         return None
 
-    @staticmethod
-    def _reset_on(rows: Iterable[DailyStatus], refusal: DailyLimitReached) -> dt.datetime | None:
+    def _reset_for(self, channel: str, refusal: DailyLimitReached) -> dt.datetime | None:
+        rows = self.scheduler.daily_status(refusal.day, channel=channel)
         return next((row.resets_at for row in rows if row.limit_id == refusal.limit), None)
 
 
