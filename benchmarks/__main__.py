@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["report"]:
         return _report(arguments[1:], console)
     chosen = options.read(arguments)
+    # So that servers are stopped, and what was loaded is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if chosen.list:
             for cell in choose(chosen):

@@ -34,8 +34,16 @@ _TEMPLATE = "slotwarden_template"
 _TEMPLATE_LOCK = 4_721_001
 _BLOCKED_TRIES = 1000
 _BLOCKED_PAUSE_SECONDS = 0.01
-# Settings that would make the tests talk to another database than their own.
-_FOREIGN = ("SLOTWARDEN_DATABASE_URL",)
+# Settings that lead to another database than the test's own, or change what is printed.
+_FOREIGN = (
+    "SLOTWARDEN_DATABASE_URL",
+    "SLOTWARDEN_SCHEMA",
+    "SLOTWARDEN_WEB_TOKEN",
+    "LANGFLIX_DATABASE_URL",
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "LANGUAGE",
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith("PG") or name in _FOREIGN:
             del os.environ[name]
+    # psql's own words, in the language of the pages; the encoding stays the caller's.
+    os.environ["LANG"] = os.environ.pop("LC_ALL", "") or os.environ.get("LANG", "")
+    os.environ["LC_MESSAGES"] = "C"
     home = temporary_directory(server_account(), in_memory=True)
     config.stash[_session_home] = home
     # No test may touch the user's own lasting server.

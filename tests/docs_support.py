@@ -189,6 +189,9 @@ class Shell:
         """Run the commands of a block, and return them with what each prints."""
         printed = ""
         for command in _COMMAND.findall(code):
+            if sys.platform == "darwin":
+                # As the page tells those who have BSD's.
+                command = command.replace("date -u -d '+30 days'", "date -u -v+30d")  # noqa: PLW2901
             printed += command + self._output(re.sub(r"^[$>] ?", "", command, flags=re.MULTILINE))
         return printed
 

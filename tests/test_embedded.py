@@ -18,6 +18,7 @@ import psutil
 import psycopg2
 import pytest
 
+from cli_support import run
 from embedded_support import User, alive, query, supervisor_of, wait_until
 from slotwarden.embedded import EmbeddedServer, shared_server
 from slotwarden.embedded.account import server_account
@@ -125,6 +126,17 @@ def test_data_are_kept_in_a_folder_of_the_callers(server_folder: Path) -> None:
     with EmbeddedServer(data, durable=False) as server:
         assert query(server.url(), "select answer from kept") == 42
     assert sorted(path.name for path in data.parent.iterdir()) == ["data"]
+
+
+def test_no_setting_of_libpq_leads_to_another_server(
+    embedded_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+    with EmbeddedServer(durable=False) as server:
+        assert server.pid is not None
+    listed = run(None, "channel", "list", PGHOSTADDR="127.0.0.1", PGSERVICE="nowhere")
+    assert "default" in listed.out, listed.err
+    assert (embedded_home / "data").is_dir()
 
 
 def test_a_server_outlives_the_thread_that_started_it() -> None:

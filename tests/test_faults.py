@@ -28,11 +28,12 @@ def test_a_forgotten_transaction_is_ended_and_the_next_goes_on(
         connect,
         role=APP,
         autocommit=False,
-        settings={"idle_in_transaction_session_timeout": "300ms"},
+        settings={"idle_in_transaction_session_timeout": "1s"},
     )
+    follower = session(connect, role=APP)
     reserve(forgetful, day, "final", "10:00", key="k")
     sql, parameters = call_sql("reserve_slot", day=day, kind="final", at="10:00")
-    behind = Background(session(connect, role=APP), sql, *parameters)
+    behind = Background(follower, sql, *parameters)
     wait_until_blocked(behind.pid)
     assert behind.outcome.row.version == 1
     # psycopg2 tells of it by its SQLSTATE or as a lost connection.

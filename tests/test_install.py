@@ -21,7 +21,7 @@ from installing import (
     run_program,
     run_sql,
 )
-from slotwarden import migrations
+from slotwarden import create_engine, migrations
 from slotwarden.migrations import Roles
 from support import (
     Connect,
@@ -73,6 +73,17 @@ def test_every_way_to_install_gives_the_same_database(
     assert any(line.startswith("COMMENT ON CONSTRAINT") for line in dumps["psql"])
     assert dumps["psql"] == dumps["alembic"]
     assert dumps["offline"] == dumps["alembic"]
+
+
+def test_an_engine_in_autocommit_installs_into_the_schema_all_the_same(
+    empty_database_url: str,
+) -> None:
+    engine = create_engine(empty_database_url, isolation_level="AUTOCOMMIT")
+    migrations.upgrade(engine)
+    assert migrations.current(engine) == migrations.head()
+    engine.dispose()
+    made = "select distinct schemaname from pg_tables where schemaname !~ '^(pg_|information_)'"
+    assert run_sql(empty_database_url, made) == "slotwarden\n"
 
 
 def test_every_revision_goes_down_and_comes_up_again_with_data(

@@ -40,7 +40,7 @@ def test_a_wait_that_is_broken_off_leaves_everything_as_it_was(
     before = snapshot(db)
     holder = session(connect, autocommit=False)
     reserve(holder, day, "final", "10:00")
-    settings = {"statement_timeout": "300ms"} if end == "statement_timeout" else {}
+    settings = {"statement_timeout": "1s"} if end == "statement_timeout" else {}
     sql, parameters = call_sql("reserve_slot", day=day, kind="final", at="11:00", key="k")
     waiting = Background(session(connect, role=APP, settings=settings), sql, *parameters)
     wait_until_blocked(waiting.pid)

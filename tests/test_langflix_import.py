@@ -252,6 +252,17 @@ def test_a_dry_run_changes_nothing_and_says_the_same(
     assert said(foreseen) == said(done)
 
 
+def test_a_dry_run_stays_one_through_an_engine_in_autocommit(
+    connection: PgConnection, today: dt.date, database_url: str
+) -> None:
+    make(connection, defects(today))
+    engine = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    report = import_database(engine, read_database(engine), dry_run=True)
+    engine.dispose()
+    assert report.rows
+    assert snapshot(connection) == [[], [], []]
+
+
 def test_the_function_foresees_the_same(connection: PgConnection, today: dt.date) -> None:
     make(connection, defects(today))
     rows = scalar(connection, "select jsonb_agg(to_jsonb(s)) from youtube_schedule as s")

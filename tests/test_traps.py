@@ -192,7 +192,7 @@ def test_trap_of_waiting_for_a_lock_without_end(
 ) -> None:
     db = session(connect)
     day = coming_day(db)
-    bound_wait(db, "300ms", "reserve_slot")
+    bound_wait(db, "1s", "reserve_slot")
     idle = session(connect, role=APP, autocommit=False)
     reserve(idle, day, "final", "10:00")
     waiting = background(

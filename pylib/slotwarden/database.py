@@ -146,6 +146,15 @@ def normalise_url(url: str | URL) -> URL:
     return parsed
 
 
+def transactional(engine: Engine) -> Engine:
+    """Give the same engine with transactions, at the level at which maxima may be changed.
+
+    On a caller's in autocommit a dry run would be carried out, and an upgrade
+    would leave the schema that it has set.
+    """
+    return engine.execution_options(isolation_level="READ COMMITTED")
+
+
 def create_engine(
     url: str | URL, *, connect_args: Mapping[str, object] | None = None, **options: object
 ) -> Engine:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -242,6 +242,7 @@ def _fight(
 ) -> tuple[list[Answer], float]:
     began: list[float] = []
     start = threading.Barrier(callers, action=lambda: began.append(time.perf_counter()))
+    given_up = threading.Event()
     statement = text(_BOOK)
 
     def answer(connection: Connection, wish: Wish) -> Answer:
@@ -262,23 +263,31 @@ def _fight(
         return Answer(row.outcome, (row.detail or {}).get("limit"), seconds, waited)
 
     def caller(number: int) -> list[Answer]:
-        answers = []
+        answers: list[Answer] = []
         try:
-            connection = engine.connect()
+            with engine.connect() as connection:
+                _warm_up(connection, statement, number)
+                at_once = connection.execution_options(isolation_level="AUTOCOMMIT")
+                start.wait()
+                for wish in wishes[number::callers]:
+                    if given_up.is_set():
+                        break
+                    answers.append(answer(at_once, wish))
+                    on_answer()
         except BaseException:
+            # Whoever waits for the others would wait for ever.
             start.abort()
             raise
-        with connection:
-            _warm_up(connection, statement, number)
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            start.wait()
-            for wish in wishes[number::callers]:
-                answers.append(answer(connection, wish))
-                on_answer()
         return answers
 
     with ThreadPoolExecutor(callers) as pool:
         done = [pool.submit(caller, number) for number in range(callers)]
+        try:
+            wait(done)
+        except BaseException:
+            given_up.set()
+            start.abort()
+            raise
         failures = [error for one in done if (error := one.exception()) is not None]
         for failure in failures:
             if not isinstance(failure, threading.BrokenBarrierError):

@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Engine, inspect
 
-from slotwarden.database import check_name, create_engine
+from slotwarden.database import check_name, create_engine, transactional
 from slotwarden.errors import translated_errors
 from slotwarden.exceptions import InvalidArgument
 from slotwarden.roles import Roles
@@ -230,7 +230,7 @@ def _connected(database: Engine | URL | str) -> Iterator[Connection]:
 
 def _connection(engine: Engine) -> Connection:
     with translated_errors(commits=False):
-        return engine.connect()
+        return transactional(engine).connect()
 
 
 @contextmanager

@@ -88,6 +88,20 @@ def calendar(url: str, connect: Connect, **settings: Any) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(name="browser", scope="module")
+def browser_fixture() -> Iterator[Any]:
+    """A browser."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(name="address")
+def address_fixture(database_url: str, connect: Connect) -> Iterator[str]:
+    """The address of the calendar."""
+    with calendar(database_url, connect) as found:
+        yield found
+
+
 def _upload(owner: Any, scheduler: Scheduler, ids: list[int]) -> None:
     """Let the first videos be published, one fail, and one be on its way."""
     for number, reservation_id in enumerate(ids[:5]):

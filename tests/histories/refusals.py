@@ -6,13 +6,14 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from .chains import MOVES, RESERVES, Life, Lives, stored_name
 from .history import History, Op, State, Violation
 from .ledger import Replay
 from .model import charges_for, instant_of, upload_time
 
-_BOOKING = {"SWPST", "SWBLK", "SWDUP", "SWTKN", "SWLIM", "SWKEY"}
+_BOOKING = {"SWGAP", "SWPST", "SWBLK", "SWDUP", "SWTKN", "SWLIM", "SWKEY"}
 _ALLOWED = {
     **dict.fromkeys(RESERVES, _BOOKING),
     "reserve_next_slot": {"SWKEY", "SWDUP", "SWNON"},
@@ -68,6 +69,7 @@ class Refusals:
             "SWPST": lambda op: (
                 None if self._publish(op) <= op.wall_end else "it was not in the past"
             ),
+            "SWGAP": lambda op: None if self._skipped(op) else "the clock has that time",
             "SWBLK": lambda op: None if self._blacked_out(op) else "there is no blackout",
             "40001": self._conflict,
             "40P01": lambda _: "functions never deadlock among themselves",
@@ -233,6 +235,15 @@ class Refusals:
 
     def _timeout(self, op: Op) -> str | None:
         return None if op.end - op.start >= _LOCK_BUDGET_SECONDS else "it had not waited that long"
+
+    def _skipped(self, op: Op) -> bool:
+        asked = op.arguments
+        if "p_time" not in asked:
+            return False
+        zone = op.detail["time_zone"]
+        local = dt.datetime.combine(asked["p_date"], asked["p_time"])
+        shown = instant_of(zone, asked["p_date"], asked["p_time"]).astimezone(ZoneInfo(zone))
+        return shown.replace(tzinfo=None) != local
 
     def _blacked_out(self, op: Op) -> bool:
         name = op.arguments.get("p_channel") or op.detail["channel"]

@@ -117,13 +117,18 @@ def stages(copies: Copies) -> Iterator[dict[str, Stage]]:
             query(db, "select slotwarden.set_daily_limit('api_units', 1000000000)")
             made[name] = Stage(db, first, second, _days(db))
         yield made
+        for stage in made.values():
+            # The last call of a case may have been refused, and so have ended no transaction.
+            stage.first.rollback()
+            assert_consistent(stage.db)
 
 
 def _waits(db: PgConnection, call: Background, holder: PgConnection) -> bool:
     """Wait until a call waits for `holder` (True) or has come to its end (False)."""
     for _ in range(_LOOKS):
         if not call.running:
-            return False
+            # It may have waited between two looks.
+            return came_of(call.outcome).code == "55P03"
         if holder.info.backend_pid in scalar(db, "select pg_blocking_pids(%s)", call.pid):
             return True
     pytest.fail("the second call neither waits nor ends")
@@ -201,9 +206,3 @@ def test_two_calls_come_to_what_one_after_the_other_comes_to(
     for ending in _ENDINGS:
         stage = stages["hasty" if ending == "timeout" else "patient"]
         _run(stage, setting, pair, ending)
-
-
-def test_nothing_is_left_inconsistent(stages: dict[str, Stage]) -> None:
-    for stage in stages.values():
-        _run(stage, "same slot", ("reserve", "reserve"), "commit")
-        assert_consistent(stage.db)

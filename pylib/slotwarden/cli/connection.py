@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -54,6 +55,9 @@ def opened_scheduler(settings: Settings) -> Iterator[Scheduler]:
 @contextmanager
 def embedded_server(settings: Settings) -> Iterator[EmbeddedServer]:
     """Start or join the embedded PostgreSQL that is kept for this user."""
+    for elsewhere in ("PGHOSTADDR", "PGSERVICE"):
+        # libpq would go there, whatever the URL says.
+        os.environ.pop(elsewhere, None)
     with ExitStack() as stack:
         with settings.output.working("Starting PostgreSQL ..."):
             server = stack.enter_context(shared_server())

@@ -85,9 +85,7 @@ def web(
             "Put 16 characters or more into SLOTWARDEN_WEB_TOKEN.",
         )
     channels = tuple(dict.fromkeys(channel or []))
-    wanted = WebSettings(
-        channels=channels, token=token, hosts=frozenset({host.lower()} - {""})
-    )
+    wanted = WebSettings(channels=channels, token=token, hosts=frozenset({host.lower()} - {""}))
     try:
         listening = listening_socket(host, port)
     except OSError as error:

@@ -170,7 +170,7 @@ def temporary_directory(account: Account, *, in_memory: bool) -> Path:
         if not _usable(base, account):
             continue
         _sweep(base)
-        made = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=base))
+        made = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=base)).resolve()
         (made / _TEMPORARY_MARK).touch(mode=0o600)
         if account.switched:
             made.chmod(0o711)

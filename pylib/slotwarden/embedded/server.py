@@ -289,6 +289,8 @@ def _answers(found: cluster.Postmaster) -> bool:
     try:
         connection = psycopg2.connect(
             host=str(found.socket_dir),
+            # PGHOSTADDR would lead elsewhere.
+            hostaddr="",
             port=found.port,
             user=cluster.SUPERUSER,
             dbname="postgres",

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from slotwarden.database import transactional
 from slotwarden.errors import translated_errors
 from slotwarden.exceptions import LockTimeout, OutcomeUnknown, SlotwardenError, TransactionConflict
 from slotwarden.importer.rows import Row
@@ -52,7 +53,7 @@ class Committed:
         """Make a call in a transaction that is never committed."""
         with (
             translated_errors(schema=self._schema, commits=False),
-            self._engine.connect() as connection,
+            transactional(self._engine).connect() as connection,
         ):
             return call(Scheduler(connection, schema=self._schema))
 
@@ -92,7 +93,7 @@ def rehearse(engine: Engine, schema: str, given_up: Event, work: Callable[[Calle
     def attempt() -> T:
         with (
             translated_errors(schema=schema, commits=False),
-            engine.connect() as connection,
+            transactional(engine).connect() as connection,
         ):
             return work(Rehearsed(connection, schema, given_up))
 

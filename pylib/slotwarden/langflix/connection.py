@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import NullPool
 
-from slotwarden.database import create_engine, quote_identifier
+from slotwarden.database import create_engine, quote_identifier, transactional
 from slotwarden.errors import translated_errors
 from slotwarden.exceptions import InvalidArgument
 from slotwarden.scheduler import Scheduler
@@ -121,8 +121,7 @@ class Database:
         try:
             with (
                 translated_errors(schema=self.schema),
-                # The level at which maxima may be changed.
-                self._engine.execution_options(isolation_level="READ COMMITTED").begin() as begun,
+                transactional(self._engine).begin() as begun,
             ):
                 scheduler = Scheduler(begun, schema=self.schema)
                 for change in changes:

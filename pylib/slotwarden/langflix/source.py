@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
-from slotwarden.database import quote_identifier
+from slotwarden.database import quote_identifier, transactional
 from slotwarden.errors import translated_errors
 from slotwarden.exceptions import InvalidArgument
 from slotwarden.scheduler import Scheduler
@@ -143,7 +143,7 @@ def import_database(
     ------
     InvalidArgument (SWARG), UnknownChannel (SWCHN), LockTimeout (55P03)
     """
-    with translated_errors(schema=schema), target.connect() as connection:
+    with translated_errors(schema=schema), transactional(target).connect() as connection:
         scheduler = Scheduler(connection, schema=schema, channel=channel)
         rows = scheduler.import_langflix(database.schedule, source=source)
         settings = ChannelSettings(scheduler.langflix_settings())

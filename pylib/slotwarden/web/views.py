@@ -30,8 +30,9 @@ class View(BaseModel):
 
 
 class ReservationView(View):
-    """A video's booking of a slot. ``local_date`` and ``local_time`` are on the clock of
-    ``time_zone``, which is UTC where this Python does not know the channel's.
+    """A video's booking of a slot. ``local_date`` and ``local_time`` are on its zone's clock.
+
+    A zone that this Python does not know is shown as UTC.
     """
 
     reservation_id: int

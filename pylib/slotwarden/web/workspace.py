@@ -81,7 +81,7 @@ class Workspace:
             if channel is not None:
                 return self._reset_for(channel, refusal)
             # A limit of a channel's own is called channel/limit.
-            own, _, _ = refusal.limit.rpartition("/")
+            own, _, _ = (refusal.limit or "").rpartition("/")
             guesses = dict.fromkeys(filter(None, [own, *self.channels(), _FIRST_CHANNEL]))
             for name in islice(guesses, _MOST_GUESSES):
                 with suppress(UnknownChannel):

@@ -40,19 +40,45 @@ export const get = (path, parameters = {}, signal = undefined) => {
   return ask(`${path}${query.size ? `?${query}` : ""}`, { signal });
 };
 
-// The key lets a call be repeated whose answer was lost: it is carried out once.
+// Keys of calls of which nobody knows whether they were carried out.
+const unsettled = new Map();
+
+const isLost = (problem) => [0, 504].includes(problem.status);
+const isRefusal = (problem) => problem.sqlstate?.startsWith("SW");
+
+// The key lets a call be repeated whose answer was lost, here or by whoever asks for the same once
+// more: it is carried out once.
 async function change(method, path, body, version) {
-  const headers = { "content-type": "application/json", "idempotency-key": newKey() };
+  const text = body && JSON.stringify(body);
+  const call = [method, path, version, text].join("\n");
+  const key = unsettled.get(call) ?? newKey();
+  const headers = { "content-type": "application/json", "idempotency-key": key };
   if (version !== undefined) headers["if-match"] = `"${version}"`;
-  const options = { method, headers, body: body && JSON.stringify(body) };
-  try {
-    return await ask(path, options);
-  } catch (problem) {
-    if (![0, 504].includes(problem.status)) throw problem;
+  let lost = unsettled.has(call);
+  for (const again of [true, false]) {
+    try {
+      const answer = await ask(path, { method, headers, body: text });
+      unsettled.delete(call);
+      return answer;
+    } catch (problem) {
+      // Under the same key a refusal says that the call before it did nothing either.
+      if (isRefusal(problem)) unsettled.delete(call);
+      lost ||= isLost(problem);
+      if (isRefusal(problem) || !lost) throw problem;
+      unsettled.set(call, key);
+      if (!again || !isLost(problem)) throw outcomeUnknown(problem);
+    }
     await pause(AGAIN_AFTER_MS);
-    return ask(path, options);
   }
 }
+
+const outcomeUnknown = (problem) =>
+  new Problem({
+    status: problem.status,
+    name: "OutcomeUnknown",
+    title: "The answer was lost",
+    detail: "So it may have been carried out, or not. Asked for once more, it is not done twice.",
+  });
 
 const channelPath = (channel) => `/api/channels/${encodeURIComponent(channel)}`;
 

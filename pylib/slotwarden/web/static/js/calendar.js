@@ -13,8 +13,12 @@ const NARROW = window.matchMedia("(max-width: 640px)");
 
 let calendar = null;
 let handlers = {};
-let dragging = false;
+// Hands that hold something: nothing is read anew under them, but once they have let go.
+let hands = 0;
 let wanted = false;
+let loads = 0;
+// Where the keyboard is on the calendar, whose elements are made anew with each read.
+let place = null;
 
 const spanOf = (info) => ({ from: dayOf(info.start), days: (info.end - info.start) / 86400000 });
 export const isNarrow = () => NARROW.matches;
@@ -86,8 +90,8 @@ async function freeSlots(span) {
 }
 
 // Everything that the page shows of some days, read at once.
-async function load(info) {
-  const span = spanOf(info);
+async function load(span) {
+  await handlers.reading(span);
   const [booked, usage, warnings, blackouts, slots] = await Promise.all([
     read(state.channel, "calendar", span),
     read(state.channel, "usage", span),
@@ -95,6 +99,24 @@ async function load(info) {
     read(state.channel, "blackouts"),
     freeSlots(span),
   ]);
+  return { booked, usage, warnings, blackouts, slots };
+}
+
+// Only what was asked for last counts, whatever the order of the answers.
+async function events(info) {
+  const span = spanOf(info);
+  loads += 1;
+  const number = loads;
+  try {
+    const found = await load(span);
+    return number === loads ? taken(found, span) : [];
+  } catch (problem) {
+    if (number === loads) throw problem;
+    return [];
+  }
+}
+
+function taken({ booked, usage, warnings, blackouts, slots }, span) {
   state.entries = new Map(booked.entries.map((entry) => [entry.reservation_id, entry]));
   state.usage = grouped(usage);
   state.warnings = warnings;
@@ -136,6 +158,8 @@ function label({ event, el: node }) {
   const { entry } = event.extendedProps;
   if (isClosed(event)) return;
   node.setAttribute("role", "button");
+  node.dataset.id = event.id;
+  node.dataset.start = event.startStr;
   if (entry) node.title = `${entry.local_time} ${entry.video_type}: ${event.title} (${entry.upload_status})`;
 }
 
@@ -146,6 +170,7 @@ const dayButton = (day, text) =>
       type: "button",
       class: "day",
       "aria-haspopup": "dialog",
+      "data-day": day,
       onclick: () => handlers.day(day),
     },
     el("span", { class: "date" }, text),
@@ -198,7 +223,8 @@ export function createCalendar(node, given, { date, view }) {
     longPressDelay: 300,
     dragRevertDuration: 200,
     lazyFetching: false,
-    events: (info, succeed, fail) => load(info).then(succeed, fail),
+    events,
+    eventsSet: () => setTimeout(keepPlace),
     eventSourceFailure: (error) => handlers.failed(error),
     loading: (busy) => handlers.loading(busy),
     datesSet: () => handlers.datesSet(),
@@ -220,9 +246,14 @@ export function createCalendar(node, given, { date, view }) {
       node.setAttribute("role", "button");
       node.removeAttribute("aria-controls");
     },
-    eventDragStart: () => { dragging = true; },
-    eventDragStop: () => { dragging = false; },
-    eventDrop: (info) => handlers.drop(info, dayOf(info.event.start), timeOf(info.event.start)),
+    eventDragStart: hold,
+    // A drop, if there is one, follows at once.
+    eventDragStop: () => setTimeout(letGo),
+    eventDrop: async (info) => {
+      hold();
+      await handlers.drop(info, dayOf(info.event.start), timeOf(info.event.start));
+      letGo();
+    },
     eventClick: ({ event, jsEvent }) => {
       jsEvent.preventDefault();
       const { entry, slot } = event.extendedProps;
@@ -233,22 +264,40 @@ export function createCalendar(node, given, { date, view }) {
       within.type === "month" ? handlers.day(dayOf(at)) : handlers.free(dayOf(at), timeOf(at)),
   });
   calendar.render();
+  document.addEventListener("focusin", ({ target }) => {
+    if (!target.closest("dialog")) place = placeOf(target);
+  });
+  document.addEventListener("pointerdown", () => { place = null; });
   return calendar;
 }
 
-// Reads again what is shown; not under the hand of somebody who drags.
+// Reads again what is shown.
 export function refresh() {
   if (!calendar) return;
-  if (dragging) {
-    wanted = true;
-    return;
-  }
-  calendar.refetchEvents();
+  wanted = hands > 0;
+  if (!wanted) calendar.refetchEvents();
 }
 
-export function refreshIfWanted() {
-  if (wanted) {
-    wanted = false;
-    refresh();
-  }
+function hold() {
+  hands += 1;
+}
+
+function letGo() {
+  hands -= 1;
+  if (wanted) refresh();
+}
+
+// An event is found again by what it is; one that is gone, by what is there in its place.
+const placeOf = (node) => {
+  const { id, start } = node.closest(".fc-event")?.dataset ?? {};
+  return id ? [`[data-id="${id}"]`, `[data-start="${start}"]`, `[data-day="${start.slice(0, 10)}"]`] : null;
+};
+
+// Gives the keyboard its place again, if the element that it was on is gone.
+export function keepPlace() {
+  // A dialog that closes has the focus until the next frame.
+  const nowhere = document.activeElement.matches("body, dialog:not([open]) *");
+  if (!place || !nowhere) return;
+  const found = place.map((selector) => document.querySelector(`#calendar ${selector}`)).find(Boolean);
+  found?.focus({ preventScroll: true });
 }

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { limitList } from "./bars.js";
 import { byId, el } from "./dom.js";
 import { limitName, longDay, number, resetText, shortDay, slotText, videoName } from "./format.js";
-import { explain, wantsAnotherSlot } from "./notices.js";
+import { explain, notify, wantsAnotherSlot } from "./notices.js";
 import { freeTimes, nextFree, slotFields } from "./slots.js";
 import { state, today } from "./state.js";
 
@@ -30,8 +30,22 @@ const field = (label, input) => el("label", { class: "field" }, el("span", {}, l
 const message = () => el("div", { class: "inline", role: "alert" });
 const telling = (told) => (problem) => told.replaceChildren(el("p", {}, explain(problem)));
 
+// What is told of a call in its dialog, or beside the calendar if that was put away meanwhile.
+function answering(part) {
+  const here = () => dialog().open && part.isConnected;
+  return {
+    done: () => here() && close(),
+    failed: (problem, inside) => {
+      if (here()) inside(problem);
+      else notify(problem.title, { kind: "bad", detail: explain(problem) });
+      return here();
+    },
+  };
+}
+
 // Sends what a form says; a refusal is told in the form, with another slot to take instead.
 function submitting(form, told, slotInputs, failed, send) {
+  const answer = answering(form);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const buttons = [...form.querySelectorAll("button")];
@@ -39,10 +53,10 @@ function submitting(form, told, slotInputs, failed, send) {
     told.replaceChildren();
     try {
       await send();
-      close();
+      answer.done();
     } catch (problem) {
-      failed(problem);
-      if (slotInputs && wantsAnotherSlot(problem)) await offer(told, slotInputs);
+      const shown = answer.failed(problem, failed);
+      if (shown && slotInputs && wantsAnotherSlot(problem)) await offer(told, slotInputs);
     } finally {
       buttons.forEach((button) => { button.disabled = false; });
     }
@@ -82,11 +96,14 @@ export function openNext(done) {
   const where = el("p", { class: "muted", role: "status" }, "\u00a0");
   const look = async () => {
     const asked = type.value;
-    const slot = await nextFree(asked, today()).catch(() => undefined);
-    if (asked !== type.value) return;
-    where.textContent = slot
-      ? `At the moment that is ${slotText(slot.day, slot.local_time)}.`
-      : `Nothing is free for a ${asked} within two weeks.`;
+    const text = await nextFree(asked, today()).then(
+      (slot) =>
+        slot
+          ? `At the moment that is ${slotText(slot.day, slot.local_time)}.`
+          : `Nothing is free for a ${asked} within two weeks.`,
+      explain,
+    );
+    if (asked === type.value) where.textContent = text;
   };
   type.addEventListener("change", look);
   look();
@@ -190,6 +207,7 @@ function moveForm(entry, send, verb, done) {
 // Asks once more on the button itself.
 function cancelButton(entry, told, done) {
   const button = el("button", { type: "button", class: "danger" }, "Cancel reservation");
+  const answer = answering(button);
   let sure = false;
   button.addEventListener("click", async () => {
     if (!sure) {
@@ -200,9 +218,9 @@ function cancelButton(entry, told, done) {
     button.disabled = true;
     try {
       done(await api.cancel(entry), "Cancelled");
-      close();
+      answer.done();
     } catch (problem) {
-      changedMeanwhile(entry, problem, told, done);
+      answer.failed(problem, () => changedMeanwhile(entry, problem, told, done));
       button.disabled = false;
     }
   });
@@ -265,10 +283,9 @@ export function openWarnings(goTo) {
   );
 }
 
-export function openEntrance(wrong, done) {
+export function openEntrance(done) {
   const token = el("input", { type: "password", name: "token", required: true, autocomplete: "current-password" });
   const told = message();
-  if (wrong) told.append(el("p", {}, "That token is not the right one."));
   // For what keeps passwords: it wants a name beside them.
   const name = el("input", { name: "username", autocomplete: "username", value: "slotwarden", hidden: true });
   const form = el("form", { method: "dialog" }, name, field("Token", token), told, el("menu", {}, el("button", { class: "primary" }, "Enter")));

@@ -47,28 +47,39 @@ function historyTable(rows, caption) {
   );
 }
 
-// The thirty days that end with `last`; others are a button away.
-export async function openHistory(last) {
+async function historyUntil(last) {
   const from = addDays(last, 1 - DAYS);
   const caption = spanText(asDate(from), asDate(last));
-  const turn = (days) => () => openHistory(addDays(last, days));
-  let content;
   try {
     const rows = await api.read(state.channel, "history", { from, to: last });
-    content = rows.length
+    return rows.length
       ? historyTable(rows, caption)
       : el("p", { class: "muted" }, `${caption}: nothing was booked.`);
   } catch (problem) {
-    content = el("p", { role: "alert" }, explain(problem));
+    return el("p", { role: "alert" }, explain(problem));
   }
+}
+
+// The thirty days that end with `last`; others are a button away.
+export function openHistory(last) {
+  const shown = el("div", {}, el("p", { class: "muted" }, "Reading …"));
+  let asked = 0;
+  const turn = async (days) => {
+    last = addDays(last, days);
+    asked += 1;
+    const number = asked;
+    const content = await historyUntil(last);
+    if (number === asked) shown.replaceChildren(content);
+  };
   open(
     "Usage history",
-    content,
+    shown,
     el(
       "menu",
       {},
-      el("button", { type: "button", onclick: turn(-DAYS) }, "‹ Earlier"),
-      el("button", { type: "button", onclick: turn(DAYS) }, "Later ›"),
+      el("button", { type: "button", onclick: () => turn(-DAYS) }, "‹ Earlier"),
+      el("button", { type: "button", onclick: () => turn(DAYS) }, "Later ›"),
     ),
   );
+  turn(0);
 }

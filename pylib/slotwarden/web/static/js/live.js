@@ -14,9 +14,17 @@ const TEXTS = {
 
 const AGAIN_MS = 3000;
 
+// How long the first read waits for the stream.
+const WAITED_MS = 1000;
+const UNREAD = "unread";
+
 let source = null;
-let seen = null;
 let following = null;
+// The state of the days when they were last read.
+let seen = null;
+let ready = Promise.resolve();
+// What the stream itself said last: a read that fails says otherwise for a while.
+let streaming = "connecting";
 
 export function pulse(name) {
   const node = byId("pulse");
@@ -25,27 +33,46 @@ export function pulse(name) {
   byId("pulse-text").textContent = TEXTS[name];
 }
 
-// Calls `changed` when something in these days has changed since they were read.
+function tell(name) {
+  streaming = name;
+  pulse(name);
+}
+
+export const pulseAsStreaming = () => pulse(streaming);
+
+// Calls `changed` when something in these days has changed since they were read. They may be read as
+// soon as the promise resolves: the first state is told then, or will count as a change.
 export function follow(channel, { from, days }, changed) {
   const path = eventsPath(channel, from, days);
-  if (path === following && source?.readyState !== EventSource.CLOSED) return;
+  if (path === following && source.readyState !== EventSource.CLOSED) return ready;
   source?.close();
   if (path !== following) seen = null;
   following = path;
-  source = new EventSource(path);
-  source.addEventListener("state", ({ data }) => {
-    const { fingerprint } = JSON.parse(data);
-    const before = seen;
-    seen = fingerprint ?? "away";
-    pulse(fingerprint === null ? "away" : "live");
-    if (fingerprint !== null && before !== null && before !== fingerprint) changed();
+  const opened = new EventSource(path);
+  source = opened;
+  ready = new Promise((resolve) => {
+    const readAnyway = () => {
+      if (source === opened) seen ??= UNREAD;
+      resolve();
+    };
+    opened.addEventListener("state", ({ data }) => {
+      const { fingerprint } = JSON.parse(data);
+      const before = seen;
+      seen = fingerprint ?? UNREAD;
+      tell(fingerprint === null ? "away" : "live");
+      if (fingerprint !== null && before !== null && before !== fingerprint) changed();
+      resolve();
+    });
+    opened.addEventListener("error", () => {
+      tell(navigator.onLine ? "lost" : "offline");
+      readAnyway();
+      // A connection that was lost comes back by itself, one that was refused does not.
+      if (opened.readyState !== EventSource.CLOSED) return;
+      setTimeout(() => path === following && follow(channel, { from, days }, changed), AGAIN_MS);
+    });
+    setTimeout(readAnyway, WAITED_MS);
   });
-  source.addEventListener("error", () => {
-    pulse(navigator.onLine ? "lost" : "offline");
-    // A connection that was lost comes back by itself, one that was refused does not.
-    if (source.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => path === following && follow(channel, { from, days }, changed), AGAIN_MS);
-  });
+  return ready;
 }
 
 export function stopFollowing() {

@@ -4,23 +4,23 @@ import * as api from "./api.js";
 import * as view from "./calendar.js";
 import * as dialogs from "./dialogs.js";
 import { byId, el } from "./dom.js";
-import { addDays, shortDay, slotText, videoName } from "./format.js";
+import { addDays, slotText, videoName } from "./format.js";
 import { openHistory } from "./history.js";
-import { follow, pulse, stopFollowing } from "./live.js";
+import { follow, pulse, pulseAsStreaming, stopFollowing } from "./live.js";
 import { dismiss, explain, notify, wantsAnotherSlot } from "./notices.js";
+import { forgetDismissed, showDays, showFailure, showLocked } from "./sheet.js";
 import { nextFree } from "./slots.js";
 import { rememberNow, state, today } from "./state.js";
 
 const RETRY_MS = 4000;
-const LOOKED_AHEAD_DAYS = 90;
+const HERE = ["localhost", "127.0.0.1", "[::1]"];
 // What there is nothing to do with before the calendar is there.
 const CONTROLS = ["warnings", "next-free", "history", "back", "today", "ahead", "view-week", "view-month"];
 
 let calendar = null;
 let failing = false;
-// How often days were loaded, and the first of those whose card was put away.
-let emptied = 0;
-let dismissed = null;
+// How often a channel was chosen: only the last choice counts.
+let choice = 0;
 
 // --- what is asked for in the address -----------------------------------------------------------
 
@@ -35,57 +35,17 @@ function remember() {
 
 // --- states of the sheet ------------------------------------------------------------------------
 
-function overlay(...content) {
-  const node = byId("overlay");
-  node.hidden = content.length === 0;
-  node.replaceChildren(...content);
-}
-
-function showFailure(problem, retry) {
+function cannotShow(problem, retry) {
   pulse(problem.name === "Offline" ? "offline" : "away");
-  overlay(
-    el(
-      "div",
-      { class: "card bad" },
-      el("p", {}, el("strong", {}, problem.title ?? "Something went wrong")),
-      el("p", {}, explain(problem)),
-      el("button", { type: "button", class: "primary", onclick: retry }, "Try now"),
-    ),
-  );
+  showFailure(problem, retry);
 }
 
 function loaded(entries, slots) {
   failing = false;
+  pulseAsStreaming();
   byId("warning-count").textContent = state.warnings.length;
   byId("warnings").classList.toggle("some", state.warnings.length > 0);
-  const hint = slots.length ? "Click a free slot to book it." : "";
-  emptied += 1;
-  if (entries.length || dismissed === view.shown().from) overlay();
-  else showEmpty(hint, emptied);
-}
-
-// Leads to where something is booked: an empty week is no dead end.
-async function showEmpty(hint, asked) {
-  const { from } = view.shown();
-  const ahead = { from: today(), days: LOOKED_AHEAD_DAYS };
-  const { entries } = await api.read(state.channel, "calendar", ahead).catch(() => ({ entries: [] }));
-  // Drawn once, when all is known: a card that grows would move under the hand.
-  if (asked !== emptied) return;
-  const next = entries.find((entry) => entry.day >= from) ?? entries[0];
-  const show = () => calendar.gotoDate(next.day);
-  const hide = () => {
-    dismissed = from;
-    overlay();
-  };
-  overlay(
-    el(
-      "div",
-      { class: "card" },
-      el("p", {}, `Nothing is booked in these days. ${hint}`),
-      next && el("button", { type: "button", onclick: show }, `Next booking: ${shortDay(next.day)}`),
-      el("button", { type: "button", class: "quiet", onclick: hide }, "Hide"),
-    ),
-  );
+  showDays(view.shown().from, { entries, slots }, (day) => calendar.gotoDate(day));
 }
 
 function failed(problem) {
@@ -94,7 +54,7 @@ function failed(problem) {
     return;
   }
   failing = true;
-  showFailure(problem, view.refresh);
+  cannotShow(problem, view.refresh);
   setTimeout(() => failing && view.refresh(), RETRY_MS);
 }
 
@@ -113,6 +73,7 @@ const actions = {
   free: (day, time) => dialogs.openBooking(day, time, done),
   book: (day) => dialogs.openBooking(day, undefined, done),
   day: (day) => dialogs.openDay(day, actions),
+  reading: (span) => document.hidden || follow(state.channel, span, view.refresh),
   loaded,
   failed,
   loading: (busy) => {
@@ -125,7 +86,6 @@ const actions = {
     byId("view-month").setAttribute("aria-pressed", String(view.isMonth()));
     byId("view-week").setAttribute("aria-pressed", String(!view.isMonth()));
     remember();
-    follow(state.channel, view.shown(), view.refresh);
   },
   drop: async (info, day, time) => {
     const { entry } = info.event.extendedProps;
@@ -133,15 +93,18 @@ const actions = {
       done(await api.move(entry, day, time), "Moved");
     } catch (problem) {
       info.revert();
-      await refuse(problem, entry, day, time);
+      refuse(problem, entry, day, time);
     }
-    view.refreshIfWanted();
   },
 };
 
 // Says why it went back to its place, and what would do instead.
 async function refuse(problem, entry, day, time) {
-  const text = `${videoName(entry.video_path)} stays on ${slotText(entry.day, entry.local_time)}`;
+  const name = videoName(entry.video_path);
+  const text =
+    problem.name === "OutcomeUnknown"
+      ? `Was ${name} moved?`
+      : `${name} stays on ${slotText(entry.day, entry.local_time)}`;
   const why = explain(problem);
   view.refresh();
   notify(text, { kind: "bad", detail: why });
@@ -189,7 +152,7 @@ function wire() {
     const { from, days } = view.shown();
     openHistory(addDays(from, days - 1));
   };
-  byId("channel").onchange = ({ target }) => useChannel(target.value).catch(failed);
+  byId("channel").onchange = ({ target }) => changeChannel(target.value);
   byId("type").onchange = ({ target }) => {
     state.type = target.value;
     remember();
@@ -199,14 +162,49 @@ function wire() {
     // Only the backdrop is the dialog itself: its content fills it.
     if (event.target === event.currentTarget) dialogs.close();
   });
+  byId("dialog").addEventListener("close", view.keepPlace);
   window.addEventListener("online", view.refresh);
-  window.addEventListener("offline", () => pulse("offline"));
+  // A server on this machine needs no network.
+  if (!HERE.includes(location.hostname)) window.addEventListener("offline", () => pulse("offline"));
   window.addEventListener("pagehide", stopFollowing);
+  // Browsers open few connections to one host, over all their tabs: one that nobody looks at needs none.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) stopFollowing();
+    else view.refresh();
+  });
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 }
 
-async function useChannel(name) {
-  state.settings = await api.channel(name);
+// Until the answer is there, nothing can be booked: the picker names one channel, the days are another's.
+async function changeChannel(name) {
+  choice += 1;
+  const number = choice;
+  offerControls(false);
+  let settings = null;
+  let problem = null;
+  try {
+    settings = await api.channel(name);
+  } catch (error) {
+    problem = error;
+  }
+  if (number !== choice) return;
+  offerControls(true);
+  if (settings) {
+    useChannel(name, settings);
+    return;
+  }
+  byId("channel").value = state.channel;
+  if (problem.status === 401) enter();
+  else notify(`${name} cannot be shown`, { kind: "bad", detail: explain(problem) });
+}
+
+function offerControls(offered) {
+  for (const name of CONTROLS) byId(name).disabled = !offered;
+  byId("calendar").inert = !offered;
+}
+
+function useChannel(name, settings) {
+  state.settings = settings;
   rememberNow();
   state.channel = name;
   const types = state.settings.types.map((each) => each.video_type);
@@ -218,13 +216,12 @@ async function useChannel(name) {
   byId("feed").classList.remove("later");
   state.entries = new Map();
   state.usage = new Map();
-  dismissed = null;
+  forgetDismissed();
   // What was offered there is of no use here.
   dismiss();
   if (!calendar) return;
   // Heads of days are drawn anew: another channel may have other limits.
   calendar.render();
-  follow(state.channel, view.shown(), view.refresh);
   remember();
   view.refresh();
 }
@@ -233,24 +230,18 @@ async function useChannel(name) {
 
 async function start() {
   try {
-    const token = address.get("token");
-    if (token) {
-      address.delete("token");
-      history.replaceState(null, "", `#${address}`);
-      await api.enter(token);
-    }
     const { channels, feed_token: feedToken } = await api.channels();
     state.feedToken = feedToken;
     const asked = address.get("channel");
     const first = channels.includes(asked) ? asked : channels[0];
     choices(byId("channel"), channels, first);
     state.type = address.get("type");
-    await useChannel(first);
+    useChannel(first, await api.channel(first));
     show();
   } catch (problem) {
-    if (problem.status === 401) enter(problem.title === "Wrong token");
+    if (problem.status === 401) enter();
     else {
-      showFailure(problem, start);
+      cannotShow(problem, start);
       setTimeout(() => calendar || byId("dialog").open || start(), RETRY_MS);
     }
   }
@@ -266,22 +257,14 @@ function show() {
     date: address.get("date") || today(),
     view: address.get("view") === "month" ? "month" : week,
   });
-  for (const name of CONTROLS) byId(name).disabled = false;
+  offerControls(true);
   actions.datesSet();
 }
 
-function enter(wrong = false) {
+function enter() {
   pulse("locked");
-  const again = () => dialogs.openEntrance(false, start);
-  overlay(
-    el(
-      "div",
-      { class: "card" },
-      el("p", {}, "Who wants to see this calendar needs its token."),
-      el("button", { type: "button", class: "primary", onclick: again }, "Enter the token"),
-    ),
-  );
-  dialogs.openEntrance(wrong, start);
+  showLocked(() => dialogs.openEntrance(start));
+  dialogs.openEntrance(start);
 }
 
 wire();

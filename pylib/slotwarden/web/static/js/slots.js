@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { el } from "./dom.js";
 import { shortDay, slotText } from "./format.js";
+import { explain } from "./notices.js";
 import { state, today } from "./state.js";
 
 const MOST_TIMES = 40;
@@ -42,15 +43,20 @@ async function fullDay(inputs, day) {
 // Buttons for the free times of the day that the form names, posting times among them marked.
 export function freeTimes(inputs) {
   const list = el("div", { class: "times", role: "group", "aria-label": "Free times of this day" });
+  let asked = 0;
   const show = async () => {
     const day = inputs.date.value;
     if (!day) return;
-    const slots = await api
-      .read(state.channel, "slots", { type: inputs.type(), from: day, count: MOST_TIMES, horizon_days: 1 })
-      .then((found) => found.sort((a, b) => a.local_time.localeCompare(b.local_time)))
-      .catch(() => []);
-    const content = slots.length ? slots.map(offered) : await fullDay(inputs, day);
-    if (day === inputs.date.value) list.replaceChildren(...content);
+    asked += 1;
+    const number = asked;
+    const content = await timesOf(day).catch((problem) => [el("p", { class: "muted" }, explain(problem))]);
+    if (number === asked) list.replaceChildren(...content);
+  };
+  const timesOf = async (day) => {
+    const wanted = { type: inputs.type(), from: day, count: MOST_TIMES, horizon_days: 1 };
+    const slots = await api.read(state.channel, "slots", wanted);
+    if (!slots.length) return fullDay(inputs, day);
+    return slots.sort((a, b) => a.local_time.localeCompare(b.local_time)).map(offered);
   };
   const offered = ({ local_time: time }) => {
     const posting = state.settings.posting_times.includes(time);
