@@ -46,8 +46,14 @@ _FLAGS = [
 # Before the page's own code: what moved although nobody touched anything.
 _WATCH_SHIFTS = """
 window.shifted = 0;
+window.movers = [];
+const named = ({ node }) => node && (node.id || node.className || node.nodeName);
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+  for (const entry of list.getEntries()) {
+    if (entry.hadRecentInput) continue;
+    window.shifted += entry.value;
+    window.movers.push(entry.sources.map(named));
+  }
 }).observe({ type: "layout-shift", buffered: true });
 """
 # Chromium's own line for each answer that is an error; refusals are answers.
