@@ -281,8 +281,8 @@ def _fight(
         return answers
 
     with ThreadPoolExecutor(callers) as pool:
-        done = [pool.submit(caller, number) for number in range(callers)]
         try:
+            done = [pool.submit(caller, number) for number in range(callers)]
             wait(done)
         except BaseException:
             given_up.set()

@@ -40,24 +40,32 @@ export const get = (path, parameters = {}, signal = undefined) => {
   return ask(`${path}${query.size ? `?${query}` : ""}`, { signal });
 };
 
-// Keys of calls of which nobody knows whether they were carried out.
-const unsettled = new Map();
-
 const isLost = (problem) => [0, 504].includes(problem.status);
 const isRefusal = (problem) => problem.sqlstate?.startsWith("SW");
+const LOST = "It may have been carried out, or not. Asked for once more, it is not done twice.";
 
-// The key lets a call be repeated whose answer was lost, here or by whoever asks for the same once
-// more: it is carried out once.
-async function change(method, path, body, version) {
-  const text = body && JSON.stringify(body);
-  const call = [method, path, version, text].join("\n");
+function outcomeUnknown(problem) {
+  const members = { status: problem.status, name: "OutcomeUnknown", title: "The answer was lost" };
+  return new Problem({ ...members, detail: isLost(problem) ? LOST : `${problem.message} ${LOST}` });
+}
+
+const json = (method, headers, body) => ({
+  method,
+  headers: { "content-type": "application/json", ...headers },
+  body: body && JSON.stringify(body),
+});
+
+// The key lets a call be repeated whose answer was lost: it is carried out once. `unsettled` keeps the
+// keys of such calls as long as the form is there from which they may be repeated once more.
+async function change(method, path, body, { version, unsettled = new Map() } = {}) {
+  const call = [method, path, version, JSON.stringify(body)].join("\n");
   const key = unsettled.get(call) ?? newKey();
-  const headers = { "content-type": "application/json", "idempotency-key": key };
-  if (version !== undefined) headers["if-match"] = `"${version}"`;
+  const match = version === undefined ? {} : { "if-match": `"${version}"` };
+  const options = json(method, { "idempotency-key": key, ...match }, body);
   let lost = unsettled.has(call);
   for (const again of [true, false]) {
     try {
-      const answer = await ask(path, { method, headers, body: text });
+      const answer = await ask(path, options);
       unsettled.delete(call);
       return answer;
     } catch (problem) {
@@ -72,14 +80,6 @@ async function change(method, path, body, version) {
   }
 }
 
-const outcomeUnknown = (problem) =>
-  new Problem({
-    status: problem.status,
-    name: "OutcomeUnknown",
-    title: "The answer was lost",
-    detail: "So it may have been carried out, or not. Asked for once more, it is not done twice.",
-  });
-
 const channelPath = (channel) => `/api/channels/${encodeURIComponent(channel)}`;
 
 export const channels = () => get("/api/channels");
@@ -91,13 +91,16 @@ export const eventsPath = (name, from, days) =>
 export const feedPath = (name, token) =>
   `${channelPath(name)}/calendar.ics${token ? `?${new URLSearchParams({ token })}` : ""}`;
 
-export const enter = (token) => change("POST", "/api/session", { token });
-export const reserve = (name, wish) => change("POST", `${channelPath(name)}/reservations`, wish);
-export const reserveNext = (name, wish) =>
-  change("POST", `${channelPath(name)}/reservations/next`, wish);
-export const move = (entry, date, time) =>
-  change("PATCH", `/api/reservations/${entry.reservation_id}`, { date, time }, entry.version);
-export const retry = (entry, date, time) =>
-  change("POST", `/api/reservations/${entry.reservation_id}/retry`, { date, time }, entry.version);
+const reservationPath = (entry) => `/api/reservations/${entry.reservation_id}`;
+
+export const enter = (token) => ask("/api/session", json("POST", {}, { token }));
+export const reserve = (name, wish, unsettled) =>
+  change("POST", `${channelPath(name)}/reservations`, wish, { unsettled });
+export const reserveNext = (name, wish, unsettled) =>
+  change("POST", `${channelPath(name)}/reservations/next`, wish, { unsettled });
+export const move = (entry, wish, unsettled) =>
+  change("PATCH", reservationPath(entry), wish, { version: entry.version, unsettled });
+export const retry = (entry, wish, unsettled) =>
+  change("POST", `${reservationPath(entry)}/retry`, wish, { version: entry.version, unsettled });
 export const cancel = (entry) =>
-  change("DELETE", `/api/reservations/${entry.reservation_id}`, undefined, entry.version);
+  change("DELETE", reservationPath(entry), undefined, { version: entry.version });

@@ -251,8 +251,11 @@ export function createCalendar(node, given, { date, view }) {
     eventDragStop: () => setTimeout(letGo),
     eventDrop: async (info) => {
       hold();
-      await handlers.drop(info, dayOf(info.event.start), timeOf(info.event.start));
-      letGo();
+      try {
+        await handlers.drop(info, dayOf(info.event.start), timeOf(info.event.start));
+      } finally {
+        letGo();
+      }
     },
     eventClick: ({ event, jsEvent }) => {
       jsEvent.preventDefault();
@@ -271,11 +274,13 @@ export function createCalendar(node, given, { date, view }) {
   return calendar;
 }
 
+// Reads what is to be shown instead, whoever holds what is shown.
+export const reload = () => calendar?.refetchEvents();
+
 // Reads again what is shown.
 export function refresh() {
-  if (!calendar) return;
   wanted = hands > 0;
-  if (!wanted) calendar.refetchEvents();
+  if (!wanted) reload();
 }
 
 function hold() {

@@ -46,13 +46,14 @@ function answering(part) {
 // Sends what a form says; a refusal is told in the form, with another slot to take instead.
 function submitting(form, told, slotInputs, failed, send) {
   const answer = answering(form);
+  const unsettled = new Map();
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const buttons = [...form.querySelectorAll("button")];
     buttons.forEach((button) => { button.disabled = true; });
     told.replaceChildren();
     try {
-      await send();
+      await send(unsettled);
       answer.done();
     } catch (problem) {
       const shown = answer.failed(problem, failed);
@@ -116,8 +117,9 @@ export function openNext(done) {
     told,
     el("menu", {}, el("button", { class: "primary" }, "Book")),
   );
-  submitting(form, told, null, telling(told), async () => {
-    done(await api.reserveNext(state.channel, { type: type.value, video: named() }), "Booked");
+  submitting(form, told, null, telling(told), async (unsettled) => {
+    const wish = { type: type.value, video: named() };
+    done(await api.reserveNext(state.channel, wish, unsettled), "Booked");
   });
   open("Book the next free slot", form);
   video.focus();
@@ -137,9 +139,9 @@ export function openBooking(day, time, done) {
     told,
     el("menu", {}, el("button", { class: "primary" }, "Book")),
   );
-  submitting(form, told, inputs, telling(told), async () => {
+  submitting(form, told, inputs, telling(told), async (unsettled) => {
     const wish = { type: type.value, date: inputs.date.value, time: inputs.time.value, video: named() };
-    done(await api.reserve(state.channel, wish), "Booked");
+    done(await api.reserve(state.channel, wish, unsettled), "Booked");
   });
   open("Book a slot", form);
   video.focus();
@@ -199,8 +201,9 @@ function moveForm(entry, send, verb, done) {
     ),
   );
   const failed = (problem) => changedMeanwhile(entry, problem, told, done);
-  return submitting(form, told, inputs, failed, async () => {
-    done(await send(entry, inputs.date.value, inputs.time.value), verb === "Move" ? "Moved" : "Booked again");
+  return submitting(form, told, inputs, failed, async (unsettled) => {
+    const wish = { date: inputs.date.value, time: inputs.time.value };
+    done(await send(entry, wish, unsettled), verb === "Move" ? "Moved" : "Booked again");
   });
 }
 

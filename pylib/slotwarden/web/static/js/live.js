@@ -25,6 +25,7 @@ let seen = null;
 let ready = Promise.resolve();
 // What the stream itself said last: a read that fails says otherwise for a while.
 let streaming = "connecting";
+let again = null;
 
 export function pulse(name) {
   const node = byId("pulse");
@@ -68,7 +69,8 @@ export function follow(channel, { from, days }, changed) {
       readAnyway();
       // A connection that was lost comes back by itself, one that was refused does not.
       if (opened.readyState !== EventSource.CLOSED) return;
-      setTimeout(() => path === following && follow(channel, { from, days }, changed), AGAIN_MS);
+      clearTimeout(again);
+      again = setTimeout(() => path === following && follow(channel, { from, days }, changed), AGAIN_MS);
     });
     setTimeout(readAnyway, WAITED_MS);
   });

@@ -90,7 +90,7 @@ const actions = {
   drop: async (info, day, time) => {
     const { entry } = info.event.extendedProps;
     try {
-      done(await api.move(entry, day, time), "Moved");
+      done(await api.move(entry, { date: day, time }), "Moved");
     } catch (problem) {
       info.revert();
       refuse(problem, entry, day, time);
@@ -113,7 +113,7 @@ async function refuse(problem, entry, day, time) {
   if (!slot) return;
   const take = async () => {
     try {
-      done(await api.move(entry, slot.day, slot.local_time), "Moved");
+      done(await api.move(entry, { date: slot.day, time: slot.local_time }), "Moved");
     } catch (again) {
       await refuse(again, entry, slot.day, slot.local_time);
     }
@@ -137,7 +137,6 @@ function goTo(day) {
 
 function choices(select, names, chosen) {
   select.replaceChildren(...names.map((name) => el("option", { value: name, selected: name === chosen }, name)));
-  select.disabled = false;
 }
 
 function wire() {
@@ -156,7 +155,7 @@ function wire() {
   byId("type").onchange = ({ target }) => {
     state.type = target.value;
     remember();
-    view.refresh();
+    view.reload();
   };
   byId("dialog").addEventListener("click", (event) => {
     // Only the backdrop is the dialog itself: its content fills it.
@@ -223,7 +222,7 @@ function useChannel(name, settings) {
   // Heads of days are drawn anew: another channel may have other limits.
   calendar.render();
   remember();
-  view.refresh();
+  view.reload();
 }
 
 // --- the beginning ------------------------------------------------------------------------------
@@ -232,10 +231,10 @@ async function start() {
   try {
     const { channels, feed_token: feedToken } = await api.channels();
     state.feedToken = feedToken;
-    const asked = address.get("channel");
+    const asked = state.channel ?? address.get("channel");
     const first = channels.includes(asked) ? asked : channels[0];
     choices(byId("channel"), channels, first);
-    state.type = address.get("type");
+    state.type ??= address.get("type");
     useChannel(first, await api.channel(first));
     show();
   } catch (problem) {
@@ -257,6 +256,8 @@ function show() {
     date: address.get("date") || today(),
     view: address.get("view") === "month" ? "month" : week,
   });
+  byId("channel").disabled = false;
+  byId("type").disabled = false;
   offerControls(true);
   actions.datesSet();
 }

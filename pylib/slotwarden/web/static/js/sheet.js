@@ -8,11 +8,13 @@ import { state, today } from "./state.js";
 
 const LOOKED_AHEAD_DAYS = 90;
 
-// How often days were loaded, and the first of those whose card was put away.
-let emptied = 0;
+// How often something was laid over the calendar, or is about to be; and the first of the days whose card
+// was put away.
+let laid = 0;
 let dismissed = null;
 
-export function overlay(...content) {
+function overlay(...content) {
+  laid += 1;
   const node = byId("overlay");
   node.hidden = content.length === 0;
   node.replaceChildren(...content);
@@ -43,16 +45,16 @@ export const showLocked = (enter) =>
 
 // Nothing over days on which something is booked; else a card that leads to where something is.
 export async function showDays(from, { entries, slots }, goTo) {
-  emptied += 1;
-  const asked = emptied;
   if (entries.length || dismissed === from) {
     overlay();
     return;
   }
+  laid += 1;
+  const asked = laid;
   const ahead = { from: today(), days: LOOKED_AHEAD_DAYS };
   const later = await api.read(state.channel, "calendar", ahead).catch(() => ({ entries: [] }));
   // Drawn once, when all is known: a card that grows would move under the hand.
-  if (asked !== emptied) return;
+  if (asked !== laid) return;
   const next = later.entries.find((entry) => entry.day >= from) ?? later.entries[0];
   const hint = slots.length ? " Click a free slot to book it." : "";
   const hide = () => {
