@@ -35,6 +35,16 @@ _LOST = {
     "content_type": "application/problem+json",
     "body": json.dumps({"name": "OutcomeUnknown", "title": "Unknown", "detail": "Who knows."}),
 }
+# What the page was told of changes, counted before it hears of them itself.
+_COUNT_STATES = """
+window.told = 0;
+window.EventSource = class extends EventSource {
+  constructor(path) {
+    super(path);
+    this.addEventListener("state", () => { window.told += 1; });
+  }
+};
+"""
 
 
 class Held:
@@ -195,26 +205,21 @@ def test_what_comes_of_a_call_is_told_though_its_dialog_was_put_away(watched: Wa
 
 
 def test_a_video_that_is_put_back_hides_no_change_of_others(
-    watched: Watched, connect: Connect
+    browser: Any, address: str, connect: Connect
 ) -> None:
+    watched = Watched(browser, _DESKTOP)
     page, mouse = watched.page, watched.page.mouse
+    page.add_init_script(_COUNT_STATES)
+    watched.open(address, f"date={MONDAY}")
     video = watched.event("bloopers")
     video.scroll_into_view_if_needed()
     box = video.bounding_box()
     mouse.move(box["x"] + 20, box["y"] + 8)
     mouse.down()
     mouse.move(box["x"] + 20, box["y"] + 120, steps=6)
-    # The page is told when this is.
-    page.evaluate(
-        """(path) => {
-          window.told = 0;
-          new EventSource(path).addEventListener("state", () => { window.told += 1; });
-        }""",
-        f"/api/channels/default/events?from={MONDAY}&days=7",
-    )
-    page.wait_for_function("() => window.told >= 1")
+    told = page.evaluate("window.told")
     _book(connect, "meanwhile.mp4")
-    page.wait_for_function("() => window.told >= 2")
+    page.wait_for_function("(before) => window.told > before", arg=told)
     assert watched.event("meanwhile").count() == 0, "not read anew under the hand"
     mouse.move(box["x"] + 20, box["y"] + 8, steps=6)
     mouse.up()
