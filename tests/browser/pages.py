@@ -155,15 +155,15 @@ class Watched:
         """Return a reservation on the calendar."""
         return self.page.locator(".fc-event.booked", has_text=text)
 
-    def drag(self, source: Any, target: Any) -> None:
-        """Drag one event onto the slot of another, or of a free one."""
+    def drag(self, source: Any, target: Any, *, hold: int = 8) -> None:
+        """Drag one event, held so far below its upper edge, onto the slot of another."""
         source.scroll_into_view_if_needed()
         start, end = source.bounding_box(), target.bounding_box()
         mouse = self.page.mouse
-        mouse.move(start["x"] + 20, start["y"] + 8)
+        mouse.move(start["x"] + 20, start["y"] + hold)
         mouse.down()
-        mouse.move(end["x"] + 24, end["y"] + 12, steps=6)
-        mouse.move(end["x"] + 20, end["y"] + 8, steps=2)
+        mouse.move(end["x"] + 24, end["y"] + hold + 4, steps=6)
+        mouse.move(end["x"] + 20, end["y"] + hold, steps=2)
         mouse.up()
 
     def drag_by_touch(self, source: Any, target: Any) -> None:

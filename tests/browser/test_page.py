@@ -103,6 +103,18 @@ def test_a_video_is_dragged_to_a_free_slot(browser: Any, address: str) -> None:
     assert watched.complaints == []
 
 
+@pytest.mark.parametrize("hold", [8, 30], ids=["above", "below"])
+def test_wherever_a_video_is_held_it_goes_where_it_is_dropped(
+    browser: Any, address: str, hold: int
+) -> None:
+    watched = Watched(browser, _DESKTOP)
+    page = watched.open(address, f"date={MONDAY}&type=short")
+    free = page.locator(".fc-event.free", has_text="14:00").first
+    watched.drag(watched.event("bloopers"), free, hold=hold)
+    watched.event("bloopers").filter(has_text="14:00").wait_for()
+    assert watched.complaints == []
+
+
 def test_a_video_is_dragged_with_a_finger(browser: Any, address: str) -> None:
     watched = Watched(browser, _TABLET, has_touch=True)
     page = watched.open(address, f"date={MONDAY}")

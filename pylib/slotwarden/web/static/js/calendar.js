@@ -4,6 +4,7 @@ import { barsOf, updateBars } from "./bars.js";
 import { read } from "./api.js";
 import { el } from "./dom.js";
 import { addDays, asDate, dayOf, grouped, monthText, shortDay, spanText, timeOf, videoName } from "./format.js";
+import { keepPlace, watchPlace } from "./place.js";
 import { localNow, state, today } from "./state.js";
 
 const GLYPHS = { scheduled: "", uploading: "↑", completed: "✓", failed: "!" };
@@ -17,8 +18,6 @@ let handlers = {};
 let hands = 0;
 let wanted = false;
 let loads = 0;
-// Where the keyboard is on the calendar, whose elements are made anew with each read.
-let place = null;
 
 const spanOf = (info) => ({ from: dayOf(info.start), days: (info.end - info.start) / 86400000 });
 export const isNarrow = () => NARROW.matches;
@@ -210,8 +209,10 @@ export function createCalendar(node, given, { date, view }) {
     nowIndicator: true,
     scrollTime: "08:30:00",
     scrollTimeReset: false,
-    slotDuration: "01:00:00",
-    snapDuration: "00:30:00",
+    // As long as the steps of a drag: it goes by the middle of the slot under the hand, and the middle of
+    // an hour is the edge of a half.
+    slotDuration: "00:30:00",
+    slotLabelInterval: "01:00:00",
     slotLabelFormat: { hour: "2-digit", minute: "2-digit", hour12: false },
     eventTimeFormat: { hour: "2-digit", minute: "2-digit", hour12: false },
     defaultTimedEventDuration: "01:00:00",
@@ -267,10 +268,7 @@ export function createCalendar(node, given, { date, view }) {
       within.type === "month" ? handlers.day(dayOf(at)) : handlers.free(dayOf(at), timeOf(at)),
   });
   calendar.render();
-  document.addEventListener("focusin", ({ target }) => {
-    if (!target.closest("dialog")) place = placeOf(target);
-  });
-  document.addEventListener("pointerdown", () => { place = null; });
+  watchPlace();
   return calendar;
 }
 
@@ -290,19 +288,4 @@ function hold() {
 function letGo() {
   hands -= 1;
   if (wanted) refresh();
-}
-
-// An event is found again by what it is; one that is gone, by what is there in its place.
-const placeOf = (node) => {
-  const { id, start } = node.closest(".fc-event")?.dataset ?? {};
-  return id ? [`[data-id="${id}"]`, `[data-start="${start}"]`, `[data-day="${start.slice(0, 10)}"]`] : null;
-};
-
-// Gives the keyboard its place again, if the element that it was on is gone.
-export function keepPlace() {
-  // A dialog that closes has the focus until the next frame.
-  const nowhere = document.activeElement.matches("body, dialog:not([open]) *");
-  if (!place || !nowhere) return;
-  const found = place.map((selector) => document.querySelector(`#calendar ${selector}`)).find(Boolean);
-  found?.focus({ preventScroll: true });
 }

@@ -8,6 +8,7 @@ import { addDays, slotText, videoName } from "./format.js";
 import { openHistory } from "./history.js";
 import { follow, pulse, pulseAsStreaming, stopFollowing } from "./live.js";
 import { dismiss, explain, notify, wantsAnotherSlot } from "./notices.js";
+import { keepPlace } from "./place.js";
 import { forgetDismissed, showDays, showFailure, showLocked } from "./sheet.js";
 import { nextFree } from "./slots.js";
 import { rememberNow, state, today } from "./state.js";
@@ -161,7 +162,7 @@ function wire() {
     // Only the backdrop is the dialog itself: its content fills it.
     if (event.target === event.currentTarget) dialogs.close();
   });
-  byId("dialog").addEventListener("close", view.keepPlace);
+  byId("dialog").addEventListener("close", keepPlace);
   window.addEventListener("online", view.refresh);
   // A server on this machine needs no network.
   if (!HERE.includes(location.hostname)) window.addEventListener("offline", () => pulse("offline"));
