@@ -4,6 +4,7 @@ import { barsOf, updateBars } from "./bars.js";
 import { read } from "./api.js";
 import { el } from "./dom.js";
 import { addDays, asDate, dayOf, grouped, monthText, shortDay, spanText, timeOf, videoName } from "./format.js";
+import { latest } from "./latest.js";
 import { keepPlace, watchPlace } from "./place.js";
 import { localNow, state, today } from "./state.js";
 
@@ -17,7 +18,7 @@ let handlers = {};
 // Hands that hold something: nothing is read anew under them, but once they have let go.
 let hands = 0;
 let wanted = false;
-let loads = 0;
+const loading = latest();
 
 const spanOf = (info) => ({ from: dayOf(info.start), days: (info.end - info.start) / 86400000 });
 export const isNarrow = () => NARROW.matches;
@@ -101,16 +102,14 @@ async function load(span) {
   return { booked, usage, warnings, blackouts, slots };
 }
 
-// Only what was asked for last counts, whatever the order of the answers.
 async function events(info) {
   const span = spanOf(info);
-  loads += 1;
-  const number = loads;
+  const isLast = loading();
   try {
     const found = await load(span);
-    return number === loads ? taken(found, span) : [];
+    return isLast() ? taken(found, span) : [];
   } catch (problem) {
-    if (number === loads) throw problem;
+    if (isLast()) throw problem;
     return [];
   }
 }

@@ -5,6 +5,7 @@ import { track } from "./bars.js";
 import { open } from "./dialogs.js";
 import { el } from "./dom.js";
 import { addDays, asDate, grouped, limitName, number, shortDay, spanText } from "./format.js";
+import { latest } from "./latest.js";
 import { explain } from "./notices.js";
 import { limitsInOrder, state } from "./state.js";
 
@@ -63,13 +64,12 @@ async function historyUntil(last) {
 // The thirty days that end with `last`; others are a button away.
 export function openHistory(last) {
   const shown = el("div", {}, el("p", { class: "muted" }, "Reading …"));
-  let asked = 0;
+  const turning = latest();
   const turn = async (days) => {
     last = addDays(last, days);
-    asked += 1;
-    const number = asked;
+    const isLast = turning();
     const content = await historyUntil(last);
-    if (number === asked) shown.replaceChildren(content);
+    if (isLast()) shown.replaceChildren(content);
   };
   open(
     "Usage history",

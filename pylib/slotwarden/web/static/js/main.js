@@ -6,6 +6,7 @@ import * as dialogs from "./dialogs.js";
 import { byId, el } from "./dom.js";
 import { addDays, slotText, videoName } from "./format.js";
 import { openHistory } from "./history.js";
+import { latest } from "./latest.js";
 import { follow, pulse, pulseAsStreaming, stopFollowing } from "./live.js";
 import { dismiss, explain, notify, wantsAnotherSlot } from "./notices.js";
 import { keepPlace } from "./place.js";
@@ -20,8 +21,7 @@ const CONTROLS = ["warnings", "next-free", "history", "back", "today", "ahead", 
 
 let calendar = null;
 let failing = false;
-// How often a channel was chosen: only the last choice counts.
-let choice = 0;
+const choosing = latest();
 
 // --- what is asked for in the address -----------------------------------------------------------
 
@@ -177,8 +177,7 @@ function wire() {
 
 // Until the answer is there, nothing can be booked: the picker names one channel, the days are another's.
 async function changeChannel(name) {
-  choice += 1;
-  const number = choice;
+  const isLast = choosing();
   offerControls(false);
   let settings = null;
   let problem = null;
@@ -187,7 +186,7 @@ async function changeChannel(name) {
   } catch (error) {
     problem = error;
   }
-  if (number !== choice) return;
+  if (!isLast()) return;
   offerControls(true);
   if (settings) {
     useChannel(name, settings);

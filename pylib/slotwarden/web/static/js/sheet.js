@@ -3,18 +3,18 @@
 import * as api from "./api.js";
 import { byId, el } from "./dom.js";
 import { shortDay } from "./format.js";
+import { latest } from "./latest.js";
 import { explain } from "./notices.js";
 import { state, today } from "./state.js";
 
 const LOOKED_AHEAD_DAYS = 90;
 
-// How often something was laid over the calendar, or is about to be; and the first of the days whose card
-// was put away.
-let laid = 0;
+const laying = latest();
+// The first of the days whose card was put away.
 let dismissed = null;
 
 function overlay(...content) {
-  laid += 1;
+  laying();
   const node = byId("overlay");
   node.hidden = content.length === 0;
   node.replaceChildren(...content);
@@ -49,12 +49,11 @@ export async function showDays(from, { entries, slots }, goTo) {
     overlay();
     return;
   }
-  laid += 1;
-  const asked = laid;
+  const isLast = laying();
   const ahead = { from: today(), days: LOOKED_AHEAD_DAYS };
   const later = await api.read(state.channel, "calendar", ahead).catch(() => ({ entries: [] }));
   // Drawn once, when all is known: a card that grows would move under the hand.
-  if (asked !== laid) return;
+  if (!isLast()) return;
   const next = later.entries.find((entry) => entry.day >= from) ?? later.entries[0];
   const hint = slots.length ? " Click a free slot to book it." : "";
   const hide = () => {

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { el } from "./dom.js";
 import { shortDay, slotText } from "./format.js";
+import { latest } from "./latest.js";
 import { explain } from "./notices.js";
 import { state, today } from "./state.js";
 
@@ -43,14 +44,13 @@ async function fullDay(inputs, day) {
 // Buttons for the free times of the day that the form names, posting times among them marked.
 export function freeTimes(inputs) {
   const list = el("div", { class: "times", role: "group", "aria-label": "Free times of this day" });
-  let asked = 0;
+  const asking = latest();
   const show = async () => {
     const day = inputs.date.value;
     if (!day) return;
-    asked += 1;
-    const number = asked;
+    const isLast = asking();
     const content = await timesOf(day).catch((problem) => [el("p", { class: "muted" }, explain(problem))]);
-    if (number === asked) list.replaceChildren(...content);
+    if (isLast()) list.replaceChildren(...content);
   };
   const timesOf = async (day) => {
     const wanted = { type: inputs.type(), from: day, count: MOST_TIMES, horizon_days: 1 };
