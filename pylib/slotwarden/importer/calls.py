@@ -38,7 +38,7 @@ class Committed:
     """Each call commits by itself."""
 
     def __init__(self, engine: Engine, schema: str, given_up: Event) -> None:
-        self._engine = engine
+        self._transactional = transactional(engine)
         self._schema = schema
         self._given_up = given_up
         self._scheduler = Scheduler(engine, schema=schema)
@@ -53,7 +53,7 @@ class Committed:
         """Make a call in a transaction that is never committed."""
         with (
             translated_errors(schema=self._schema, commits=False),
-            transactional(self._engine).connect() as connection,
+            self._transactional.connect() as connection,
         ):
             return call(Scheduler(connection, schema=self._schema))
 
